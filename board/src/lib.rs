@@ -1,0 +1,32 @@
+//! What software may ask of the hardware: network, storage, console; Linux and fake.
+//!
+//! Everything handed over is bounded (`heapless`): a page or a log line never depends on what the hardware says.
+
+use heapless::{String, Vec};
+use std::net::IpAddr;
+
+/// The board, as the pages and the daemon see it.
+pub trait Board: Send + Sync {
+    /// Name on the network and its addresses.
+    fn network(&self) -> Network;
+    /// The data partition.
+    fn storage(&self) -> Storage;
+}
+
+/// Name and addresses.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Network {
+    /// Host name, without domain.
+    pub host: String<64>,
+    /// Addresses of the interfaces that are up, loopback last.
+    pub addresses: Vec<IpAddr, 16>,
+}
+
+/// Room on the data partition, octets.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Storage {
+    /// Size.
+    pub total: u64,
+    /// Free for the daemon.
+    pub free: u64,
+}

@@ -1,0 +1,12 @@
+//! Every limit this crate enforces. What lies beyond a limit is still carried byte for byte; it is only not described.
+
+/// Bytes of one header block that are interpreted; the rest of a longer header is skipped over.
+pub const HEADER_BYTES: usize = 256 * 1024;
+/// Nesting of multiparts and message/rfc822 parts; deeper ones are described as leaves.
+pub const DEPTH: usize = 32;
+/// Parts of one message; the ones beyond stay inside the body of the last.
+pub const PARTS: usize = 1_000;
+/// Addresses in one address header of an Envelope.
+pub const ADDRESSES: usize = 2_000;
+/// Parameters of one Content-Type or Content-Disposition.
+pub const PARAMS: usize = 64;

@@ -1,0 +1,43 @@
+//! SMTP reception and submission (RFC 5321, RFC 6409) and LMTP (RFC 2033): codec and server session.
+
+pub mod limits;
+
+use conversation::Peer;
+use smol_str::SmolStr;
+use std::sync::Arc;
+
+/// What the sessions of this protocol share.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// The mail.
+    pub store: store::Store,
+    /// The accounts.
+    pub directory: Arc<auth::Directory>,
+    /// This box's host name, for greetings and trace lines.
+    pub host: SmolStr,
+}
+
+/// One SMTP conversation; see [`conversation::Session`].
+#[derive(Debug)]
+pub struct Session {}
+
+/// On which door the client knocked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Port 25: mail for the local domain from anybody.
+    Reception,
+    /// Ports 587 and 465: mail from people with an account (RFC 6409).
+    Submission,
+    /// LMTP (RFC 2033): mail for local accounts from a program on the same network.
+    Lmtp,
+}
+
+impl Session {
+    /// A session with this peer.
+    pub fn new(_context: Arc<Context>, _role: Role, _peer: Peer) -> Session {
+        todo!()
+    }
+}
+
+/// What to answer instead of a session when there are too many connections.
+pub const TOO_MANY: &[u8] = b"421 4.7.0 Too many connections, try again later\r\n";

@@ -1,0 +1,1 @@
+//! Every limit this crate enforces.

@@ -1,0 +1,1 @@
+//! Builds a board image, boots it in QEMU, cuts its power, counts its writes.

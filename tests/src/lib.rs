@@ -1,0 +1,1 @@
+//! Transcripts, real programs, setup pages, the emulated board, benchmarks.

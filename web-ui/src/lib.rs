@@ -1,0 +1,51 @@
+//! Setup and status pages: askama pages behind embedded-svc handlers, served by tiny_http on a Unix socket.
+//!
+//! Knows settings, board and auth; does not know that mail exists.
+
+use std::os::unix::net::UnixListener;
+use std::sync::Arc;
+
+/// What the pages are given.
+pub struct Context {
+    /// What the owner can configure.
+    pub settings: Arc<settings::Settings>,
+    /// The hardware.
+    pub board: Arc<dyn board::Board>,
+    /// The box's certificate authority, for download: PEM text, and DER with its SHA-256 for display.
+    pub authority_pem: String,
+    /// The same as DER.
+    pub authority_der: Vec<u8>,
+    /// The mail ports as clients on the LAN reach them.
+    pub ports: Ports,
+    /// Names and addresses the server's certificate is valid for, best first.
+    pub server_names: Vec<String>,
+    /// Body of `GET /metrics` (OpenMetrics).
+    pub metrics: Box<dyn Fn() -> String + Send + Sync>,
+    /// Whether the daemon is healthy, with a word on what is not, for `GET /health`.
+    pub health: Box<dyn Fn() -> Result<(), String> + Send + Sync>,
+}
+
+/// Port numbers.
+#[derive(Debug, Clone, Copy)]
+pub struct Ports {
+    /// IMAP with TLS.
+    pub imaps: u16,
+    /// POP3 with TLS.
+    pub pop3s: u16,
+    /// Submission with TLS.
+    pub submissions: u16,
+    /// Submission with STARTTLS.
+    pub submission: u16,
+    /// IMAP with STARTTLS.
+    pub imap: u16,
+    /// The pages over HTTPS.
+    pub https: u16,
+}
+
+/// Serves the pages on `listener` until the handle is dropped. Requests carry `X-Client`, the peer's address, set by the front.
+pub fn serve(_context: Context, _listener: UnixListener) -> std::io::Result<Server> {
+    todo!()
+}
+
+/// The running pages.
+pub struct Server {}
