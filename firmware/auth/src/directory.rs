@@ -35,6 +35,11 @@ impl Directory {
     pub fn resolve(&self, _address: &Address) -> Option<Arc<Account>> {
         todo!()
     }
+    /// Who reads what is sent to the postmaster (RFC 5321 §4.5.1): the account that has `postmaster` at a local domain as its
+    /// address or alias, else the account with the lowest number; `None` while there is no account.
+    pub fn postmaster(&self) -> Option<Arc<Account>> {
+        todo!()
+    }
     /// Whether mail for this domain stays here.
     pub fn is_local(&self, _domain: &Domain) -> bool {
         todo!()
