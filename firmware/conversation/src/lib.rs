@@ -79,6 +79,10 @@ pub trait Session: Send {
     fn wake(&mut self, _now: SystemTime, _out: &mut Vec<u8>) -> Next {
         Next::Read
     }
+    /// Whose session it is once somebody logged in; the connection loop counts connections per account with it.
+    fn account(&self) -> Option<auth::AccountId> {
+        None
+    }
     /// How long the client may be silent.
     fn idle_limit(&self) -> Duration;
     /// It was silent that long: says good-bye.
