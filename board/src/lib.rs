@@ -1,6 +1,12 @@
-//! What software may ask of the hardware: network, storage, console; Linux and fake.
+//! What software may ask of the hardware: network and storage; Linux and fake.
 //!
 //! Everything handed over is bounded (`heapless`): a page or a log line never depends on what the hardware says.
+
+mod fake;
+mod linux;
+
+pub use fake::FakeBoard;
+pub use linux::LinuxBoard;
 
 use heapless::{String, Vec};
 use std::net::IpAddr;
@@ -16,13 +22,13 @@ pub trait Board: Send + Sync {
 /// Name and addresses.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Network {
-    /// Host name, without domain.
+    /// Host name, without domain; empty if there is none.
     pub host: String<64>,
-    /// Addresses of the interfaces that are up, loopback last.
+    /// Addresses of the interfaces that are up, those a person would type first, loopback last.
     pub addresses: Vec<IpAddr, 16>,
 }
 
-/// Room on the data partition, octets.
+/// Room on the data partition, octets; both zero if it cannot be asked.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Storage {
     /// Size.
