@@ -1,5 +1,12 @@
 //! ENVELOPE (RFC 9051 §7.5.2): the fields of RFC 5322 that mail programs show in lists.
 
+use crate::address;
+use crate::header::{self, unfold};
+use crate::limits;
+use crate::structure::ALLOCATION;
+
+pub use crate::address::addresses;
+
 /// The fields of a message's header that mail programs list. Bytes as they came, unfolded; encoded-words stay encoded.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Envelope {
@@ -28,8 +35,17 @@ pub struct Envelope {
 /// One entry of an address list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Address {
-    /// `Name <mailbox@host>`; `route` is the obsolete source route.
-    Mailbox { name: Option<Vec<u8>>, route: Option<Vec<u8>>, mailbox: Vec<u8>, host: Vec<u8> },
+    /// `Name <mailbox@host>`.
+    Mailbox {
+        /// The display name without quotes, or else the comment that stands in its place.
+        name: Option<Vec<u8>>,
+        /// The obsolete source route, e.g. `@relay,@other`.
+        route: Option<Vec<u8>>,
+        /// The local part without quotes.
+        mailbox: Vec<u8>,
+        /// The domain; empty if the address has none.
+        host: Vec<u8>,
+    },
     /// Start of a group, with its name.
     GroupStart(Vec<u8>),
     /// End of a group.
@@ -38,12 +54,66 @@ pub enum Address {
 
 impl Envelope {
     /// Reads the Envelope out of a header block (with or without the empty line that ends it).
-    pub fn parse(_header: &[u8]) -> Envelope {
-        todo!()
+    pub fn parse(header: &[u8]) -> Envelope {
+        let mut envelope = Envelope::default();
+        for field in header::fields(header) {
+            envelope.take(field.name, field.value);
+        }
+        if envelope.sender.is_empty() {
+            envelope.sender = envelope.from.clone();
+        }
+        if envelope.reply_to.is_empty() {
+            envelope.reply_to = envelope.from.clone();
+        }
+        envelope
+    }
+
+    /// Rough bytes of memory this Envelope takes, for caches.
+    pub fn weight(&self) -> usize {
+        let texts = [&self.date, &self.subject, &self.in_reply_to, &self.message_id];
+        let lists = [&self.from, &self.sender, &self.reply_to, &self.to, &self.cc, &self.bcc];
+        size_of::<Envelope>()
+            + texts.iter().filter_map(|t| t.as_ref()).map(|t| ALLOCATION + t.len()).sum::<usize>()
+            + lists.iter().flat_map(|list| list.iter()).map(Address::weight).sum::<usize>()
+    }
+
+    /// Of a field that should be there once the first counts; lists of recipients are added together (RFC 5322 §4.5.3).
+    fn take(&mut self, name: &[u8], value: &[u8]) {
+        let text = |slot: &mut Option<Vec<u8>>| {
+            slot.get_or_insert_with(|| unfold(value));
+        };
+        let first = |list: &mut Vec<Address>| {
+            if list.is_empty() {
+                *list = addresses(value);
+            }
+        };
+        let more = |list: &mut Vec<Address>| address::append(value, list, limits::ADDRESSES);
+        match name.to_ascii_lowercase().as_slice() {
+            b"date" => text(&mut self.date),
+            b"subject" => text(&mut self.subject),
+            b"from" => first(&mut self.from),
+            b"sender" => first(&mut self.sender),
+            b"reply-to" => first(&mut self.reply_to),
+            b"to" => more(&mut self.to),
+            b"cc" => more(&mut self.cc),
+            b"bcc" => more(&mut self.bcc),
+            b"in-reply-to" => text(&mut self.in_reply_to),
+            b"message-id" => text(&mut self.message_id),
+            _ => {}
+        }
     }
 }
 
-/// Parses an address header's value (RFC 5322 §3.4 with the obsolete forms), leniently.
-pub fn addresses(_value: &[u8]) -> Vec<Address> {
-    todo!()
+impl Address {
+    fn weight(&self) -> usize {
+        let texts = match self {
+            Address::Mailbox { name, route, mailbox, host } => {
+                let optional = [name, route].into_iter().flatten().map(|t| ALLOCATION + t.len()).sum::<usize>();
+                optional + 2 * ALLOCATION + mailbox.len() + host.len()
+            }
+            Address::GroupStart(name) => ALLOCATION + name.len(),
+            Address::GroupEnd => 0,
+        };
+        size_of::<Address>() + texts
+    }
 }

@@ -1,6 +1,6 @@
 //! Which bytes `BODY[…]` names (RFC 9051 §6.4.5.1).
 
-use crate::structure::Part;
+use crate::structure::{Content, Part};
 use std::ops::Range;
 
 /// A section specification: part numbers and what of that part.
@@ -30,7 +30,44 @@ pub enum SectionText {
 impl Section {
     /// The bytes of the message this section names; `None` if there is no such part. For `HEADER.FIELDS` it is the
     /// header to give to [`crate::header::select`].
-    pub fn locate(&self, _message: &Part) -> Option<Range<u64>> {
-        todo!()
+    pub fn locate(&self, message: &Part) -> Option<Range<u64>> {
+        let part = message.find(&self.path)?;
+        match &self.text {
+            None if self.path.is_empty() => Some(part.header.start..part.body.end),
+            None => Some(part.body.clone()),
+            Some(SectionText::Mime) => (!self.path.is_empty()).then(|| part.header.clone()),
+            Some(SectionText::Text) => Some(self.enclosed(part)?.body.clone()),
+            Some(_) => Some(self.enclosed(part)?.header.clone()),
+        }
+    }
+
+    /// The message whose HEADER and TEXT are meant: the whole one, or the one inside the part that the path names.
+    fn enclosed<'p>(&self, part: &'p Part) -> Option<&'p Part> {
+        match &part.content {
+            _ if self.path.is_empty() => Some(part),
+            Content::Message(_, inner) => Some(inner),
+            _ => None,
+        }
+    }
+}
+
+impl Part {
+    /// The part that IMAP part numbers name in this message; the message itself for an empty path.
+    pub fn find(&self, path: &[u32]) -> Option<&Part> {
+        let Some((first, rest)) = path.split_first() else { return Some(self) };
+        rest.iter().try_fold(self.numbered(*first)?, |part, number| match &part.content {
+            Content::Leaf => None,
+            Content::Multipart(_) => part.numbered(*number),
+            Content::Message(_, inner) => inner.numbered(*number),
+        })
+    }
+
+    /// Part `number` of a message: every message has at least part 1, its only part if it is no multipart.
+    fn numbered(&self, number: u32) -> Option<&Part> {
+        let index = usize::try_from(number).ok()?.checked_sub(1)?;
+        match &self.content {
+            Content::Multipart(parts) => parts.get(index),
+            _ => (index == 0).then_some(self),
+        }
     }
 }

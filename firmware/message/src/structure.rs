@@ -1,7 +1,11 @@
 //! The MIME structure of a message: the tree behind BODYSTRUCTURE (RFC 9051 §7.5.2) and `BODY[1.2]` (§6.4.5.1).
 
 use crate::envelope::Envelope;
+use crate::mime;
+use std::borrow::Cow;
 use std::ops::Range;
+
+pub use crate::builder::Builder;
 
 /// One body part, or the message itself. Offsets are absolute in the message's bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,7 +43,8 @@ pub struct Part {
 /// What a part contains.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Content {
-    /// Nothing this crate looks into.
+    /// Nothing this crate looks into. Never of a type that needs a content (`multipart/*`, `message/rfc822`,
+    /// `message/global`): where that content is missing or beyond the limits another type stands in its place.
     Leaf,
     /// `multipart/*`, with at least one part.
     Multipart(Vec<Part>),
@@ -65,25 +70,6 @@ pub struct Disposition {
     pub params: Vec<Param>,
 }
 
-/// Builds the structure while the bytes stream by; memory is bounded by `limits`, whatever the message's size.
-#[derive(Debug, Default)]
-pub struct Builder {}
-
-impl Builder {
-    /// An empty builder.
-    pub fn new() -> Builder {
-        Builder::default()
-    }
-    /// Takes the next bytes, cut anywhere.
-    pub fn feed(&mut self, _bytes: &[u8]) {
-        todo!()
-    }
-    /// The whole message's tree and its Envelope.
-    pub fn finish(self) -> (Envelope, Part) {
-        todo!()
-    }
-}
-
 impl Part {
     /// The structure and Envelope of a message held in memory.
     pub fn parse(raw: &[u8]) -> (Envelope, Part) {
@@ -93,6 +79,41 @@ impl Part {
     }
     /// Rough bytes of memory this tree takes, for caches.
     pub fn weight(&self) -> usize {
-        todo!()
+        let inside = match &self.content {
+            Content::Leaf => 0,
+            Content::Multipart(parts) => parts.iter().map(Part::weight).sum(),
+            Content::Message(envelope, inner) => envelope.weight() + inner.weight(),
+        };
+        size_of::<Part>() + self.description_weight() + inside
     }
+
+    /// Whether the part is of that media type.
+    pub fn is(&self, media_type: &str, subtype: &str) -> bool {
+        self.media_type.eq_ignore_ascii_case(media_type.as_bytes())
+            && self.subtype.eq_ignore_ascii_case(subtype.as_bytes())
+    }
+
+    /// The value of a Content-Type parameter, percent-decoded if it came as RFC 2231 `name*`.
+    pub fn param(&self, name: &str) -> Option<Cow<'_, [u8]>> {
+        mime::parameter(&self.params, name)
+    }
+
+    /// Bytes on the heap for what the header told.
+    pub(crate) fn description_weight(&self) -> usize {
+        let texts = [&self.id, &self.description, &self.encoding, &self.md5, &self.location];
+        let disposition = self.disposition.as_ref().map_or(0, |d| ALLOCATION + d.kind.len() + params_weight(&d.params));
+        self.media_type.len()
+            + self.subtype.len()
+            + params_weight(&self.params)
+            + texts.iter().filter_map(|t| t.as_ref()).map(|t| ALLOCATION + t.len()).sum::<usize>()
+            + disposition
+            + self.language.iter().map(|l| size_of::<Vec<u8>>() + ALLOCATION + l.len()).sum::<usize>()
+    }
+}
+
+/// What an allocator takes beside the bytes asked for, roughly.
+pub(crate) const ALLOCATION: usize = 16;
+
+fn params_weight(params: &[Param]) -> usize {
+    params.iter().map(|p| size_of::<Param>() + 2 * ALLOCATION + p.name.len() + p.value.len()).sum()
 }

@@ -1,48 +1,194 @@
 //! Text for searching: transfer encodings (RFC 2045 §6), charsets, encoded-words (RFC 2047), i;unicode-casemap (RFC 5051).
 
+use crate::charset::Charset;
+use crate::encoded;
+use crate::fold::Folder;
+use crate::header::unfold;
 use crate::structure::Part;
+use crate::transfer::Transfer;
+use memchr::memmem;
+use std::fmt;
 
 /// A string prepared for substring search under i;unicode-casemap.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Needle {}
+pub struct Needle {
+    folded: Vec<u8>,
+}
 
 impl Needle {
     /// Folds the string searched for; `None` if `charset` is unknown. An empty needle matches everything.
-    pub fn new(_bytes: &[u8], _charset: Option<&str>) -> Option<Needle> {
-        todo!()
+    pub fn new(bytes: &[u8], charset: Option<&str>) -> Option<Needle> {
+        let mut charset = Charset::named(charset.unwrap_or("utf-8").as_bytes())?;
+        let mut text = String::new();
+        charset.feed(bytes, &mut text);
+        charset.finish(&mut text);
+        Some(Needle { folded: folded(&text) })
     }
+
     /// Whether a header value (raw, folded, perhaps with encoded-words or bare 8-bit) contains it.
-    pub fn in_header_value(&self, _value: &[u8]) -> bool {
-        todo!()
+    pub fn in_header_value(&self, value: &[u8]) -> bool {
+        self.in_text(&decode_header(value))
     }
+
     /// Whether plain UTF-8 text contains it.
-    pub fn in_text(&self, _text: &str) -> bool {
-        todo!()
+    pub fn in_text(&self, text: &str) -> bool {
+        memmem::find(&folded(text), &self.folded).is_some()
     }
+}
+
+fn folded(text: &str) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut folder = Folder::default();
+    folder.feed(text, &mut out);
+    folder.finish(&mut out);
+    out
 }
 
 /// Searches one leaf part's raw body as it streams by: decodes, converts, folds, compares, in bounded memory.
-#[derive(Debug)]
 pub struct BodySearch<'n> {
-    _needle: &'n Needle,
+    needle: memmem::Finder<'n>,
+    transfer: Transfer,
+    charset: Charset,
+    folder: Folder,
+    /// Decoded bytes and text of the piece at hand, kept for their allocations.
+    decoded: Vec<u8>,
+    text: String,
+    /// Folded text not yet searched, after as much of the searched text as a match may start in.
+    folded: Vec<u8>,
+    found: bool,
 }
+
+/// Bytes taken through the decoders at once.
+const PIECE: usize = 8 * 1024;
+/// Folded bytes that are collected for one search.
+const BATCH: usize = 4 * 1024;
 
 impl<'n> BodySearch<'n> {
     /// A search through `part`; `None` if the part is not text (its raw bytes are then of no interest).
-    pub fn new(_needle: &'n Needle, _part: &Part) -> Option<BodySearch<'n>> {
-        todo!()
+    pub fn new(needle: &'n Needle, part: &Part) -> Option<BodySearch<'n>> {
+        if !part.media_type.eq_ignore_ascii_case(b"text") {
+            return None;
+        }
+        let charset = part.param("charset").and_then(|name| Charset::named(&name)).unwrap_or_default();
+        Some(BodySearch {
+            needle: memmem::Finder::new(&needle.folded),
+            transfer: Transfer::new(part.encoding.as_deref()),
+            charset,
+            folder: Folder::default(),
+            decoded: Vec::new(),
+            text: String::new(),
+            folded: Vec::new(),
+            found: needle.folded.is_empty(),
+        })
     }
-    /// Takes the next raw bytes of the body; true once found.
-    pub fn feed(&mut self, _raw: &[u8]) -> bool {
-        todo!()
+
+    /// Takes the next raw bytes of the body; true once found (which may show only later, at the latest in `finish`).
+    pub fn feed(&mut self, raw: &[u8]) -> bool {
+        for piece in raw.chunks(PIECE) {
+            if self.found {
+                break;
+            }
+            self.transfer.feed(piece, &mut self.decoded);
+            self.charset.feed(&self.decoded, &mut self.text);
+            self.folder.feed(&self.text, &mut self.folded);
+            self.decoded.clear();
+            self.text.clear();
+            if self.folded.len() >= BATCH + 2 * self.needle.needle().len() {
+                self.search();
+            }
+        }
+        self.found
     }
+
     /// Ends the body; true if found.
-    pub fn finish(self) -> bool {
-        todo!()
+    pub fn finish(mut self) -> bool {
+        if !self.found {
+            self.transfer.finish(&mut self.decoded);
+            self.charset.feed(&self.decoded, &mut self.text);
+            self.charset.finish(&mut self.text);
+            self.folder.feed(&self.text, &mut self.folded);
+            self.folder.finish(&mut self.folded);
+            self.search();
+        }
+        self.found
+    }
+
+    fn search(&mut self) {
+        self.found = self.needle.find(&self.folded).is_some();
+        let overlap = self.needle.needle().len().saturating_sub(1);
+        self.folded.drain(..self.folded.len().saturating_sub(overlap));
+    }
+}
+
+impl fmt::Debug for BodySearch<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BodySearch").field("found", &self.found).finish_non_exhaustive()
     }
 }
 
 /// Decodes encoded-words and stray 8-bit of a header value into readable text.
-pub fn decode_header(_value: &[u8]) -> String {
-    todo!()
+pub fn decode_header(value: &[u8]) -> String {
+    let value = unfold(value);
+    let mut decoder = HeaderDecoder::default();
+    let mut rest = value.as_slice();
+    while let Some(at) = memmem::find(rest, b"=?") {
+        let (plain, from) = rest.split_at(at);
+        match encoded::word(from) {
+            Some(word) => {
+                decoder.plain(plain);
+                decoder.word(&word);
+                rest = &from[word.length..];
+            }
+            None => {
+                decoder.plain(&rest[..at + 2]);
+                rest = &from[2..];
+            }
+        }
+    }
+    decoder.plain(rest);
+    decoder.flush();
+    decoder.out
+}
+
+/// Puts the text of a header value together.
+#[derive(Default)]
+struct HeaderDecoder<'a> {
+    out: String,
+    /// The charset of the encoded-words in `bytes`; none if they stood plainly.
+    charset: Option<&'a [u8]>,
+    /// Not yet converted: adjacent encoded-words may share a character, against RFC 2047 §5.
+    bytes: Vec<u8>,
+    /// White space after an encoded-word: it counts only if no other one follows (RFC 2047 §6.2).
+    blanks: &'a [u8],
+}
+
+impl<'a> HeaderDecoder<'a> {
+    fn plain(&mut self, text: &'a [u8]) {
+        if self.charset.is_some() && text.trim_ascii().is_empty() {
+            self.blanks = text;
+            return;
+        }
+        if self.charset.is_some() {
+            self.flush();
+        }
+        self.bytes.extend_from_slice(text);
+    }
+
+    fn word(&mut self, word: &encoded::Word<'a>) {
+        self.blanks = b"";
+        if !self.charset.is_some_and(|c| c.eq_ignore_ascii_case(word.charset)) {
+            self.flush();
+        }
+        self.charset = Some(word.charset);
+        word.decode(&mut self.bytes);
+    }
+
+    /// Converts what is there; stray 8-bit and unknown charsets as well as can be guessed.
+    fn flush(&mut self) {
+        let mut charset = self.charset.take().and_then(Charset::named).unwrap_or_default();
+        charset.feed(&self.bytes, &mut self.out);
+        charset.finish(&mut self.out);
+        self.bytes.clear();
+        self.out.extend(std::mem::take(&mut self.blanks).iter().map(|b| char::from(*b)));
+    }
 }
