@@ -1,0 +1,133 @@
+#!/usr/bin/env bash
+# Assembles the quick board image, without root and without building a kernel.
+#
+#   image.sh [--developer] ROOST-BINARY DIRECTORY      leaves DIRECTORY/{disk.img,kernel,initrd}
+#
+# Debian's arm64 cloud kernel, BusyBox and ext4 tools; our binary; our init scripts, partitions and file tree, which the
+# Buildroot image uses too (../buildroot). --developer adds a root shell on the consoles; a released image has none.
+set -euo pipefail
+
+here=$(cd "$(dirname "$0")" && pwd)
+tree=$here/../buildroot
+cache=${ROOST_CACHE:-$HOME/.cache/roost}
+suite=bookworm
+modules=(virtio_mmio virtio_blk virtio_net virtio-rng virtio_console squashfs vfat nls_ascii nls_cp437)
+# Programs and libraries besides BusyBox, with the packages they come from.
+packages=(busybox-static e2fsprogs util-linux libc6 libext2fs2 libcom-err2 libblkid1 libuuid1 libsmartcols1)
+programs=(e2fsck resize2fs partx)
+libraries=(ld-linux-aarch64.so.1 libc.so.6 libext2fs.so.2 libcom_err.so.2 libe2p.so.2 libblkid.so.1 libuuid.so.1 libsmartcols.so.1)
+
+die() { printf 'image: %s\n' "$*" >&2; exit 1; }
+developer=
+if [ "${1:-}" = --developer ]; then developer=yes; shift; fi
+[ $# = 2 ] || die "usage: image.sh [--developer] ROOST-BINARY DIRECTORY"
+binary=$1 out=$2
+[ -x "$binary" ] || die "no program at $binary"
+export PATH=$PATH:/usr/sbin:/sbin
+
+# The distribution's parts, fetched and unpacked once: kernel, initrd with its drivers, arm64 programs and libraries.
+prepare() {
+  "$here/packages.sh" squashfs-tools mtools dosfstools genimage e2fsprogs cpio kmod gzip
+  local kernel_package host_arch deb
+  kernel_package=$("$here/debian-packages.sh" --depends linux-image-cloud-arm64:arm64=$suite | grep -m1 '^linux-image-')
+  host_arch=$(dpkg --print-architecture)
+  work=$parts.work
+  rm -rf "$work"
+  mkdir -p "$work"/{arm64,kernel,host}
+  "$here/debian-packages.sh" "${packages[@]/%/:arm64=$suite}" | while read -r deb; do dpkg -x "$deb" "$work/arm64"; done
+  dpkg -x "$("$here/debian-packages.sh" "$kernel_package:arm64=$suite")" "$work/kernel"
+  # The same BusyBox for this machine: tells its commands, checks our scripts.
+  dpkg -x "$("$here/debian-packages.sh" "busybox-static:$host_arch=$suite")" "$work/host"
+  cp "$work"/kernel/boot/vmlinuz-* "$work/vmlinuz"
+  cp "$work/host/bin/busybox" "$work/busybox"
+  keep_programs
+  build_initrd
+  rm -rf "$work/kernel" "$work/host" "$work/arm64"
+  rm -rf "$parts"
+  mv "$work" "$parts"
+  touch "$parts/complete"
+}
+
+# Finds a file by name in the unpacked packages, following the link to what it really is.
+find_file() {
+  local found
+  found=$(find "$work/arm64" -name "$1" ! -path '*/doc/*' | sort | head -n 1)
+  [ -n "$found" ] || die "no $1 in the packages"
+  realpath "$found"
+}
+
+keep_programs() {
+  local name
+  mkdir -p "$work"/root/{bin,sbin,lib,usr/bin,usr/sbin}
+  cp "$work/arm64/bin/busybox" "$work/root/bin/busybox"
+  "$work/busybox" --list-full | while read -r name; do
+    [ -e "$work/root/$name" ] || ln -s /bin/busybox "$work/root/$name"
+  done
+  for name in "${programs[@]}"; do cp --remove-destination "$(find_file "$name")" "$work/root/sbin/$name"; done
+  for name in "${libraries[@]}"; do cp "$(find_file "$name")" "$work/root/lib/$name"; done
+  chmod 755 "$work"/root/lib/*
+}
+
+build_initrd() {
+  local kernel_version module path
+  kernel_version=$(basename "$work"/kernel/lib/modules/*)
+  depmod -b "$work/kernel" "$kernel_version"
+  mkdir -p "$work"/initrd/{bin,dev,proc,root,modules}
+  cp "$work/arm64/bin/busybox" "$work/initrd/bin/busybox"
+  for name in sh mount umount insmod sleep reboot switch_root; do ln -s busybox "$work/initrd/bin/$name"; done
+  for module in "${modules[@]}"; do
+    modprobe -d "$work/kernel" -S "$kernel_version" --show-depends "$module" || die "the kernel has no module $module"
+  done | awk '$1 == "insmod" && !seen[$2]++ { print $2 }' | while read -r path; do
+    cp "$path" "$work/initrd/modules/"
+    echo "/modules/$(basename "$path")"
+  done >"$work/order"
+  mv "$work/order" "$work/initrd/modules/order"
+  cp "$here/initramfs-init" "$work/initrd/init"
+  (cd "$work/initrd" && find . | sort | cpio -o -H newc -R 0:0 --quiet --reproducible | gzip -9n) >"$work/initrd.gz"
+  rm -rf "$work/initrd"
+}
+
+# The read-only root: the distribution's programs, our tree, our binary.
+build_root() {
+  local root=$build/root
+  cp -a "$parts/root" "$root"
+  mkdir -p "$root"/{data,dev,etc,proc,run,sys,tmp,var/log}
+  cp -a "$tree/overlay/." "$root/"
+  install -m 755 "$binary" "$root/usr/bin/roost"
+  printf 'VERSION=%s\nBUILT=%s\n' "$version" "$built" >"$root/etc/roost-release"
+  if [ -n "$developer" ]; then
+    cp -a "$tree/board/developer/overlay/." "$root/"
+    cat "$tree/board/developer/inittab" >>"$root/etc/inittab"
+  fi
+  mksquashfs "$root" "$build/root.squashfs" -quiet -no-progress -all-root -comp zstd -b 128K \
+    -mkfs-time "$built" -all-time "$built" >"$build/log" || die "$(cat "$build/log")"
+}
+
+build_boot() {
+  mkfs.vfat -C -F 32 -n ROOST-BOOT "$build/boot.vfat" $((64 * 1024)) >"$build/log"
+  mcopy -i "$build/boot.vfat" "$parts/vmlinuz" ::kernel
+  mcopy -i "$build/boot.vfat" "$parts/initrd.gz" ::initrd
+}
+
+# What prepare() makes depends on this script and the initramfs' init: another version of them has another directory.
+fingerprint=$(cat "$here/image.sh" "$here/initramfs-init" | sha256sum | cut -c1-12)
+parts=$cache/board-$fingerprint
+mkdir -p "$cache" "$out"
+exec 7>"$cache/.board.lock"
+flock 7
+[ -e "$parts/complete" ] || prepare
+flock -u 7
+
+version=$(git -C "$here" describe --always --dirty 2>/dev/null || echo unknown)
+built=$(git -C "$here" log -1 --format=%ct 2>/dev/null || stat -c %Y "$binary")
+build=$out/build
+rm -rf "$build"
+mkdir -p "$build/empty"
+build_root
+build_boot
+genimage --config "$tree/board/common/partitions.cfg" --rootpath "$build/empty" --tmppath "$build/tmp" --inputpath "$build" \
+  --outputpath "$build" >"$build/log" 2>&1 || die "$(tail -n 5 "$build/log")"
+mv "$build/disk.img" "$out/disk.img"
+cp "$parts/vmlinuz" "$out/kernel"
+cp "$parts/initrd.gz" "$out/initrd"
+rm -rf "$build"
