@@ -1,0 +1,305 @@
+//! The board: a QEMU process, and with it an nbdkit process where unflushed writes are to be lost.
+
+use crate::console::{Console, Line};
+use crate::disk::{Cache, Disk, Image};
+use crate::forward::{parse_usernet, rules};
+use crate::qmp::{BlockStats, Qmp};
+use crate::shell::{Output, Shell};
+use crate::{Context, Error, Result, wait_for_greeting};
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::io::{IsTerminal, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// The ports of the board that are forwarded: mail and web.
+pub const GUEST_PORTS: [u16; 10] = [24, 25, 80, 110, 143, 443, 465, 587, 993, 995];
+
+/// How long a process may take to open its socket.
+const SOCKET_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long a clean shutdown may take: the daemon gets 30 seconds.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Which ports of this machine lead to the board's.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Ports {
+    /// Free ones, which the board then tells.
+    #[default]
+    Free,
+    /// The board's plus this number.
+    Offset(u16),
+}
+
+/// How to start a board.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Ports of this machine.
+    pub ports: Ports,
+    /// RAM.
+    pub memory_mib: u32,
+    /// Added to the kernel's command line, for example `roost.log=console`.
+    pub kernel_arguments: String,
+    /// The console is this process' terminal too.
+    pub interactive: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { ports: Ports::Free, memory_mib: 512, kernel_arguments: String::new(), interactive: false }
+    }
+}
+
+/// A running board. Dropping it cuts its power.
+#[derive(Debug)]
+pub struct Board {
+    // Ended in this order: unflushed writes go first.
+    processes: Vec<Process>,
+    began: Instant,
+    console: Arc<Console>,
+    qmp: Mutex<Qmp>,
+    shell: Mutex<Shell>,
+    ports: BTreeMap<u16, u16>,
+    _sockets: SocketDirectory,
+}
+
+impl Board {
+    /// Switches a board on with a disk in it. The console goes to [`Disk::console_path`], behind what earlier boards with this
+    /// disk said.
+    pub fn boot(image: &Image, disk: &Disk, options: &Options) -> Result<Self> {
+        let sockets = SocketDirectory::create()?;
+        let mut processes = Vec::new();
+        let drive = match disk.cache() {
+            Cache::Kept => format!("file={},format=raw,cache=writeback", option_value(disk.path())),
+            Cache::Volatile => {
+                processes.push(start_nbdkit(disk, &sockets)?);
+                format!("file=nbd+unix:///?socket={},format=raw,cache=none", sockets.nbd().display())
+            }
+        };
+        let began = Instant::now();
+        let mut qemu = start_qemu(image, &drive, &sockets, options)?;
+        let output = qemu.child.stdout.take().ok_or_else(|| Error::new("QEMU has no console"))?;
+        let file = OpenOptions::new().create(true).append(true).open(disk.console_path())?;
+        let copy: Box<dyn Write + Send> =
+            if options.interactive { Box::new(std::io::stdout()) } else { Box::new(std::io::sink()) };
+        let console = Console::follow(output, file, copy, began)?;
+        let shell = Shell::new(qemu.connect(&sockets.shell())?);
+        let mut qmp = Qmp::open(qemu.connect(&sockets.qmp())?)?;
+        let ports = parse_usernet(&qmp.human("info usernet")?);
+        processes.push(qemu);
+        let (qmp, shell) = (Mutex::new(qmp), Mutex::new(shell));
+        Ok(Self { processes, began, console, qmp, shell, ports, _sockets: sockets })
+    }
+
+    /// Which port of this machine leads to which of the board: board's port to ours, on 127.0.0.1.
+    pub fn ports(&self) -> &BTreeMap<u16, u16> {
+        &self.ports
+    }
+
+    /// The port of 127.0.0.1 that leads to one of [`GUEST_PORTS`].
+    pub fn port(&self, guest: u16) -> Result<u16> {
+        self.ports.get(&guest).copied().ok_or_else(|| Error::new(format!("port {guest} of the board is not forwarded")))
+    }
+
+    /// Time since the power was switched on.
+    pub fn uptime(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    /// The first line of the console that contains `text`, at once or within `timeout`.
+    pub fn wait_for_console(&self, text: &str, timeout: Duration) -> Result<Line> {
+        self.console.wait_for(text, timeout)
+    }
+
+    /// What the console has said so far.
+    pub fn console(&self) -> Vec<Line> {
+        self.console.lines()
+    }
+
+    /// Waits until the service on a board's port greets with a line that begins with `prefix`; the console's last lines
+    /// are in the error.
+    pub fn wait_for_greeting(&self, guest_port: u16, prefix: &str, timeout: Duration) -> Result<String> {
+        let greeting = wait_for_greeting(self.port(guest_port)?, prefix, timeout);
+        greeting.map_err(|error| Error::new(format!("{error}; console:\n{}", self.console.tail())))
+    }
+
+    /// Runs a shell command as root (developer image only), for two minutes at most.
+    pub fn run(&self, command: &str) -> Result<Output> {
+        self.run_within(command, Duration::from_secs(120))
+    }
+
+    /// Runs a shell command as root (developer image only).
+    pub fn run_within(&self, command: &str, timeout: Duration) -> Result<Output> {
+        lock(&self.shell).run(command, timeout)
+    }
+
+    /// What the disk was asked for since the power was switched on.
+    pub fn block_stats(&self) -> Result<BlockStats> {
+        lock(&self.qmp).block_stats()
+    }
+
+    /// A QMP command, for what this crate has no method for.
+    pub fn qmp(&self, command: &str, arguments: serde_json::Value) -> Result<serde_json::Value> {
+        lock(&self.qmp).execute(command, arguments)
+    }
+
+    /// Cuts the power, now. What the board had not flushed is lost if its disk is [`Cache::Volatile`].
+    pub fn cut_power(self) {
+        drop(self);
+    }
+
+    /// Shuts down in good order (developer image only) and waits for the end.
+    pub fn power_off(mut self) -> Result<()> {
+        // The shell does not outlive the command: whether it worked is seen from the end of the console.
+        lock(&self.shell).send("poweroff")?;
+        self.wait_until_off(SHUTDOWN_TIMEOUT)
+    }
+
+    /// Waits until the board is off by itself.
+    pub fn wait_until_off(&mut self, timeout: Duration) -> Result<()> {
+        self.console.wait_for_end(timeout)?;
+        let qemu = self.processes.last_mut().ok_or_else(|| Error::new("no QEMU"))?;
+        let status = qemu.child.wait()?;
+        if status.success() { Ok(()) } else { Err(Error::new(format!("QEMU: {status}: {}", qemu.errors()))) }
+    }
+}
+
+fn start_qemu(image: &Image, drive: &str, sockets: &SocketDirectory, options: &Options) -> Result<Process> {
+    let offset = match options.ports {
+        Ports::Free => None,
+        Ports::Offset(offset) => Some(offset),
+    };
+    let program = std::env::var("ROOST_QEMU").unwrap_or_else(|_| "qemu-system-aarch64".into());
+    let mut command = Command::new(program);
+    command.args(["-M", "virt", "-cpu", "cortex-a53", "-smp", "2", "-m", &options.memory_mib.to_string()]);
+    command.args(["-nodefaults", "-display", "none", "-no-reboot", "-serial", "stdio"]);
+    command.arg("-kernel").arg(image.kernel()).arg("-initrd").arg(image.initrd()).arg("-append");
+    command.arg(format!("console=ttyAMA0 root=/dev/vda2 quiet panic=-1 {}", options.kernel_arguments));
+    command.args(["-drive", &format!("{drive},if=none,id=disk"), "-device", "virtio-blk-device,drive=disk"]);
+    // restrict: the board reaches nothing but the connections that come in.
+    let forwards = rules(&GUEST_PORTS, offset)?;
+    command.args(["-netdev", &format!("user,id=net,restrict=on{forwards}"), "-device", "virtio-net-device,netdev=net"]);
+    command.args(["-device", "virtio-rng-device", "-device", "virtio-serial-device"]);
+    command.args(["-chardev", &format!("socket,id=shell,path={},server=on,wait=off", sockets.shell().display())]);
+    command.args(["-device", "virtconsole,chardev=shell"]);
+    command.args(["-qmp", &format!("unix:{},server=on,wait=off", sockets.qmp().display())]);
+    let terminal = options.interactive && std::io::stdin().is_terminal();
+    command.stdin(if terminal { Stdio::inherit() } else { Stdio::null() }).stdout(Stdio::piped());
+    Process::start(command, "qemu-system-arm", sockets.0.join("qemu.err"))
+}
+
+/// Serves the disk through a cache that is written back on flushes only. It keeps what is not yet written in an unlinked
+/// file of its own, which dies with it.
+fn start_nbdkit(disk: &Disk, sockets: &SocketDirectory) -> Result<Process> {
+    let mut command = Command::new("nbdkit");
+    command
+        .arg("-f")
+        .arg("-U")
+        .arg(sockets.nbd())
+        .args(["--filter=cache", "file"])
+        .arg(disk.path())
+        .arg("cache=writeback");
+    command.stdin(Stdio::null()).stdout(Stdio::null());
+    let mut nbdkit = Process::start(command, "nbdkit", sockets.0.join("nbdkit.err"))?;
+    nbdkit.wait_for_socket(&sockets.nbd())?;
+    Ok(nbdkit)
+}
+
+/// A comma in an option's value is doubled.
+fn option_value(path: &Path) -> String {
+    path.display().to_string().replace(',', ",,")
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A child process that ends with its owner.
+#[derive(Debug)]
+struct Process {
+    child: Child,
+    errors: PathBuf,
+}
+
+impl Process {
+    fn start(mut command: Command, package: &str, errors: PathBuf) -> Result<Self> {
+        command.stderr(File::create(&errors)?);
+        let name = command.get_program().to_string_lossy().into_owned();
+        let child = command.spawn().context(|| format!("cannot start {name} (apt-get install {package})"))?;
+        Ok(Self { child, errors })
+    }
+
+    /// What it said on its error channel.
+    fn errors(&self) -> String {
+        let text = std::fs::read(&self.errors).unwrap_or_default();
+        String::from_utf8_lossy(&text).trim().to_owned()
+    }
+
+    fn wait_for_socket(&mut self, path: &Path) -> Result<()> {
+        self.retry(path, || path.exists().then_some(()))
+    }
+
+    fn connect(&mut self, path: &Path) -> Result<UnixStream> {
+        self.retry(path, || UnixStream::connect(path).ok())
+    }
+
+    /// Tries until it works, the process has ended, or it is too late.
+    fn retry<T>(&mut self, path: &Path, mut attempt: impl FnMut() -> Option<T>) -> Result<T> {
+        let deadline = Instant::now() + SOCKET_TIMEOUT;
+        loop {
+            if let Some(done) = attempt() {
+                return Ok(done);
+            }
+            if let Some(status) = self.child.try_wait()? {
+                return Err(Error::new(format!("it ended at once ({status}): {}", self.errors())));
+            }
+            if Instant::now() > deadline {
+                return Err(Error::new(format!("no socket {}: {}", path.display(), self.errors())));
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Both fail only if it has ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A directory for sockets: their paths must be short.
+#[derive(Debug)]
+struct SocketDirectory(PathBuf);
+
+impl SocketDirectory {
+    fn create() -> Result<Self> {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("roost-board-{}-{number}", std::process::id()));
+        std::fs::create_dir(&path).context(|| path.display().to_string())?;
+        Ok(Self(path))
+    }
+
+    fn qmp(&self) -> PathBuf {
+        self.0.join("qmp")
+    }
+
+    fn shell(&self) -> PathBuf {
+        self.0.join("shell")
+    }
+
+    fn nbd(&self) -> PathBuf {
+        self.0.join("nbd")
+    }
+}
+
+impl Drop for SocketDirectory {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
