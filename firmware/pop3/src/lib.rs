@@ -1,8 +1,18 @@
 //! POP3 (RFC 1939): codec and server session.
+//!
+//! With CAPA and response codes (RFC 2449, RFC 3206), STLS (RFC 2595) and SASL (RFC 5034). Several sessions may have the
+//! same maildrop open, each on its own snapshot of INBOX; flags are left alone.
 
+mod codec;
+mod command;
 pub mod limits;
+mod maildrop;
+mod refusal;
+mod sending;
+mod session;
 
-use conversation::Peer;
+pub use session::Session;
+
 use smol_str::SmolStr;
 use std::sync::Arc;
 
@@ -15,17 +25,6 @@ pub struct Context {
     pub directory: Arc<auth::Directory>,
     /// This box's host name, for greetings and trace lines.
     pub host: SmolStr,
-}
-
-/// One POP3 conversation; see [`conversation::Session`].
-#[derive(Debug)]
-pub struct Session {}
-
-impl Session {
-    /// A session with this peer.
-    pub fn new(_context: Arc<Context>, _peer: Peer) -> Session {
-        todo!()
-    }
 }
 
 /// What to answer instead of a session when there are too many connections.
