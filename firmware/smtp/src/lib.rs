@@ -1,8 +1,27 @@
 //! SMTP reception and submission (RFC 5321, RFC 6409) and LMTP (RFC 2033): codec and server session.
+//!
+//! The way of a message: [`Session`] reads lines (`line`), finds the command in the `table` and runs its file in `commands`.
+//! DATA and BDAT hand the message's bytes to an `intake`, which checks them in passing and streams them into a draft of the
+//! store behind our own `trace` lines; `delivery` gives the draft to the recipients' mailboxes.
 
+mod commands;
+mod delivery;
+mod dots;
+mod hops;
+mod intake;
 pub mod limits;
+mod line;
+mod params;
+mod path;
+mod reply;
+mod session;
+mod state;
+mod submitted;
+mod table;
+mod trace;
 
-use conversation::Peer;
+pub use session::Session;
+
 use smol_str::SmolStr;
 use std::sync::Arc;
 
@@ -17,10 +36,6 @@ pub struct Context {
     pub host: SmolStr,
 }
 
-/// One SMTP conversation; see [`conversation::Session`].
-#[derive(Debug)]
-pub struct Session {}
-
 /// On which door the client knocked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
@@ -30,13 +45,6 @@ pub enum Role {
     Submission,
     /// LMTP (RFC 2033): mail for local accounts from a program on the same network.
     Lmtp,
-}
-
-impl Session {
-    /// A session with this peer.
-    pub fn new(_context: Arc<Context>, _role: Role, _peer: Peer) -> Session {
-        todo!()
-    }
 }
 
 /// What to answer instead of a session when there are too many connections.
