@@ -1,12 +1,12 @@
 //! Charsets of bodies and encoded-words as they stream by, in whatever pieces.
 
-use encoding_rs::{CoderResult, Decoder, Encoding, UTF_16BE, UTF_16LE, WINDOWS_1252};
+use encoding_rs::{CoderResult, Decoder, Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
 
 /// A streaming decoder.
 pub(crate) enum Charset {
     /// A charset by its name.
     Named(Box<Decoder>),
-    /// No charset, an unknown one, or US-ASCII: what is valid UTF-8 is taken for it, other 8-bit for windows-1252. Holds
+    /// No charset, an unknown one, US-ASCII or UTF-8: what is valid UTF-8 is taken for it, other 8-bit for windows-1252. Holds
     /// the start of a character whose end is still to come.
     Guess(Vec<u8>),
 }
@@ -21,12 +21,14 @@ impl Default for Charset {
 const ROOM: usize = 64;
 
 impl Charset {
-    /// The charset of that name, if known.
+    /// The charset of that name, if known; quotes of the wrong kind around it, as occur, do not count.
     pub fn named(name: &[u8]) -> Option<Charset> {
-        if name.eq_ignore_ascii_case(b"us-ascii") || name.eq_ignore_ascii_case(b"utf-8") {
+        let name = name.strip_prefix(b"'").and_then(|n| n.strip_suffix(b"'")).unwrap_or(name).trim_ascii();
+        let encoding = Encoding::for_label_no_replacement(name)?;
+        let ascii = name.eq_ignore_ascii_case(b"us-ascii") || name.eq_ignore_ascii_case(b"ascii");
+        if ascii || encoding == UTF_8 {
             return Some(Charset::default());
         }
-        let encoding = Encoding::for_label_no_replacement(name)?;
         // Where the order of bytes is not sure a byte order mark decides it.
         let decoder = if encoding == UTF_16LE || encoding == UTF_16BE {
             encoding.new_decoder()

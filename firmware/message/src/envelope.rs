@@ -117,3 +117,63 @@ impl Address {
         size_of::<Address>() + texts
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mailbox(name: Option<&str>, mailbox: &str, host: &str) -> Address {
+        let name = name.map(|n| n.as_bytes().to_vec());
+        Address::Mailbox { name, route: None, mailbox: mailbox.into(), host: host.into() }
+    }
+
+    /// The message of RFC 3501 §8.
+    #[test]
+    fn example_of_rfc_3501() {
+        let header = b"Date: Wed, 17 Jul 1996 02:23:25 -0700 (PDT)\r\nFrom: Terry Gray <gray@cac.washington.edu>\r\n\
+            Subject: IMAP4rev1 WG mtg summary and minutes\r\nTo: imap@cac.washington.edu\r\n\
+            cc: minutes@CNRI.Reston.VA.US, John Klensin <KLENSIN@MIT.EDU>\r\n\
+            Message-Id: <B27397-0100000@cac.washington.edu>\r\nMIME-Version: 1.0\r\n\
+            Content-Type: TEXT/PLAIN; CHARSET=US-ASCII\r\n\r\n";
+        let gray = vec![mailbox(Some("Terry Gray"), "gray", "cac.washington.edu")];
+        let expected = Envelope {
+            date: Some(b"Wed, 17 Jul 1996 02:23:25 -0700 (PDT)".to_vec()),
+            subject: Some(b"IMAP4rev1 WG mtg summary and minutes".to_vec()),
+            from: gray.clone(),
+            sender: gray.clone(),
+            reply_to: gray,
+            to: vec![mailbox(None, "imap", "cac.washington.edu")],
+            cc: vec![
+                mailbox(None, "minutes", "CNRI.Reston.VA.US"),
+                mailbox(Some("John Klensin"), "KLENSIN", "MIT.EDU"),
+            ],
+            bcc: vec![],
+            in_reply_to: None,
+            message_id: Some(b"<B27397-0100000@cac.washington.edu>".to_vec()),
+        };
+        assert_eq!(Envelope::parse(header), expected);
+    }
+
+    #[test]
+    fn repeated_and_empty_fields() {
+        let envelope = Envelope::parse(
+            b"From: a@b\nFrom: c@d\nSender:\nReply-To: (x)\nTo: e@f\nto: g@h\nSubject:\nSubject: two\nIn-Reply-To: <1>\n <2>\n",
+        );
+        assert_eq!(envelope.from, [mailbox(None, "a", "b")]);
+        assert_eq!(envelope.sender, envelope.from);
+        assert_eq!(envelope.reply_to, envelope.from);
+        assert_eq!(envelope.to, [mailbox(None, "e", "f"), mailbox(None, "g", "h")]);
+        assert_eq!(envelope.subject.as_deref(), Some(&b""[..]));
+        assert_eq!(envelope.in_reply_to.as_deref(), Some(&b"<1> <2>"[..]));
+        assert_eq!(envelope.date, None);
+    }
+
+    #[test]
+    fn recipients_of_many_fields_stay_within_the_limit() {
+        let header = "To: a@b, c@d, group: e@f\n".repeat(limits::ADDRESSES);
+        let to = Envelope::parse(header.as_bytes()).to;
+        assert!(to.len() <= limits::ADDRESSES && to.len() + 2 > limits::ADDRESSES);
+        let opened = to.iter().filter(|a| matches!(a, Address::GroupStart(_))).count();
+        assert_eq!(opened, to.iter().filter(|a| matches!(a, Address::GroupEnd)).count());
+    }
+}

@@ -104,3 +104,48 @@ fn without_line_end(line: &[u8]) -> &[u8] {
     let line = line.strip_suffix(b"\n").unwrap_or(line);
     line.strip_suffix(b"\r").unwrap_or(line)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEADER: &[u8] =
+        b"From: a@b\r\nSubject : one\r\n\ttwo\r\n \r\nX-Empty:\r\nno field\r\n of any kind\r\nfrom:\n\r\nTo: body\r\n";
+
+    #[test]
+    fn fields_with_folds() {
+        let all: Vec<_> = fields(HEADER).map(|f| (f.name, f.value)).collect();
+        let expected: [(&[u8], &[u8]); 4] =
+            [(b"From", b" a@b\r\n"), (b"Subject", b" one\r\n\ttwo\r\n \r\n"), (b"X-Empty", b"\r\n"), (b"from", b"\n")];
+        assert_eq!(all, expected);
+        assert!(has(HEADER, "SUBJECT") && !has(HEADER, "To"));
+        assert_eq!(find(HEADER, "from").map(|f| f.raw), Some(&b"From: a@b\r\n"[..]));
+    }
+
+    #[test]
+    fn unfolding() {
+        for (value, expected) in [
+            ("  one\r\n two\r\n\tthree \r\n", "one two\tthree"),
+            ("one\n  two\n", "one  two"),
+            ("a\rb\r\r\n c", "a\rb\r c"),
+            ("\r\n \r\n", ""),
+            ("", ""),
+        ] {
+            assert_eq!(unfold(value.as_bytes()), expected.as_bytes(), "{value:?}");
+        }
+    }
+
+    #[test]
+    fn selecting() {
+        assert_eq!(select(HEADER, &["FROM", "nothing"], false), b"From: a@b\r\nfrom:\n\r\n");
+        assert_eq!(select(HEADER, &["from", "x-empty"], true), b"Subject : one\r\n\ttwo\r\n \r\n\r\n");
+        assert_eq!(select(b"A: b", &["a"], false), b"A: b\r\n\r\n");
+        assert_eq!(select(b"", &["a"], false), b"\r\n");
+    }
+
+    #[test]
+    fn the_empty_line_may_have_stray_carriage_returns() {
+        assert_eq!(fields(b"A: b\r\r\n\r\r\nC: d\r\n").count(), 1);
+        assert_eq!(fields(b"A: b\r\rC: d\r\n").count(), 1);
+    }
+}

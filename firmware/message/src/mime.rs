@@ -56,7 +56,7 @@ fn content_field(name: &[u8]) -> Option<usize> {
 fn take(part: &mut Part, field: usize, value: Vec<u8>) {
     match field {
         0 => content_type(part, &value),
-        1 => part.encoding = word(&value),
+        1 => part.encoding = present(word(&Scan::new(&value).until(b";"))),
         2 => part.disposition = disposition(&value),
         3 => part.id = present(value),
         4 => part.description = present(value),
@@ -74,7 +74,8 @@ fn content_type(part: &mut Part, value: &[u8]) {
     let mut scan = Scan::new(value);
     let media_type = scan.until(b"/;");
     if scan.eat(b'/') {
-        let subtype = scan.until(b";");
+        // Where the semicolon is missing a parameter follows after white space.
+        let subtype = word(&scan.until(b";"));
         if is_name(&media_type) && is_name(&subtype) {
             (part.media_type, part.subtype) = (media_type, subtype);
         }
@@ -101,11 +102,9 @@ fn languages(value: &[u8]) -> Vec<Vec<u8>> {
     out
 }
 
-/// The first word of a value, comments aside.
-fn word(value: &[u8]) -> Option<Vec<u8>> {
-    let text = Scan::new(value).until(b";");
+fn word(text: &[u8]) -> Vec<u8> {
     let end = text.iter().position(u8::is_ascii_whitespace).unwrap_or(text.len());
-    present(text[..end].to_vec())
+    text[..end].to_vec()
 }
 
 /// Whether it can be a type, a disposition or a language: more lenient than a token, yet one visible ASCII word.
@@ -343,5 +342,101 @@ pub(crate) fn hex(digit: u8) -> u8 {
         b'A'..=b'F' => digit - b'A' + 10,
         b'a'..=b'f' => digit - b'a' + 10,
         _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn show(header: &str) -> String {
+        let part = describe(header.as_bytes(), false);
+        let text = |t: &[u8]| String::from_utf8_lossy(t).into_owned();
+        let params =
+            |p: &[Param]| p.iter().map(|p| format!(";{}={}", text(&p.name), text(&p.value))).collect::<String>();
+        let disposition = part.disposition.map(|d| format!(" {}{}", text(&d.kind), params(&d.params)));
+        format!("{}/{}{}", text(&part.media_type), text(&part.subtype), params(&part.params))
+            + &disposition.unwrap_or_default()
+    }
+
+    #[test]
+    fn content_types() {
+        for (value, expected) in [
+            ("text/plain", "text/plain"),
+            (" TEXT / Html ; Charset = us-ascii (Plain text)", "TEXT/Html;Charset=us-ascii"),
+            ("text/plain; charset=\"us-ascii\"; format=flowed", "text/plain;charset=us-ascii;format=flowed"),
+            ("(a) text (b) / (c) plain (d (e)) ; (f) a (g) = (h) \"b\\\"c\" (i)", "text/plain;a=b\"c"),
+            ("text/plain;;a=b; ;c", "text/plain;a=b"),
+            ("image/png; name=my file (1).png; x=y", "image/png;name=my file;x=y"),
+            ("image/png; name=file(1).png", "image/png;name=file(1).png"),
+            ("image/png; name=\"never closed; x=y", "image/png;name=never closed; x=y"),
+            ("text/html charset=utf-8", "text/html"),
+            ("image/png; name=\"a\r\n b\"", "image/png;name=a b"),
+            ("text", "text/plain"),
+            ("text; charset=utf-8", "text/plain;charset=utf-8"),
+            ("/", "text/plain"),
+            ("\"text\"/plain", "text/plain"),
+            ("\u{e9}/\u{e9}", "text/plain"),
+            ("", "text/plain"),
+            ("application/x; =a; b=", "application/x;b="),
+        ] {
+            assert_eq!(show(&format!("Content-Type: {value}\r\n")), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn examples_of_rfc_2231() {
+        for (value, expected) in [
+            (
+                "message/external-body; access-type=URL;\r\n URL*0=\"ftp://\";\r\n URL*1=\"cs.utk.edu/pub/moore/bulk-mailer/bulk-mailer.tar\"",
+                "message/external-body;access-type=URL;URL=ftp://cs.utk.edu/pub/moore/bulk-mailer/bulk-mailer.tar",
+            ),
+            (
+                "application/x-stuff;\r\n title*=us-ascii'en-us'This%20is%20%2A%2A%2Afun%2A%2A%2A",
+                "application/x-stuff;title*=us-ascii'en-us'This%20is%20%2A%2A%2Afun%2A%2A%2A",
+            ),
+            (
+                "application/x-stuff;\r\n title*2=\"isn't it!\"; x=y;\r\n title*0*=us-ascii'en'This%20is%20even%20more%20;\r\n\x20\
+                 title*1*=%2A%2A%2Afun%2A%2A%2A%20",
+                "application/x-stuff;title*=us-ascii'en'This%20is%20even%20more%20%2A%2A%2Afun%2A%2A%2A%20isn%27t%20it!;x=y",
+            ),
+            ("a/b; n*0=x; n*1*=%20", "a/b;n*=''x%20"),
+            ("a/b; n*1=x; N*1=y; *0=z", "a/b;n=x;*0=z"),
+        ] {
+            assert_eq!(show(&format!("Content-Type: {value}\r\n")), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn decoded_parameters() {
+        let part = describe(
+            b"Content-Type: a/b; title*0*=us-ascii'en'even%20more%2; title*1*=A!; title*2=\"isn't it\"; x*=%41; y=%41; y*=z\n",
+            false,
+        );
+        assert_eq!(part.param("TITLE").as_deref(), Some(&b"even more*!isn't it"[..]));
+        assert_eq!(part.param("x").as_deref(), Some(&b"A"[..]));
+        assert_eq!(part.param("y").as_deref(), Some(&b"%41"[..]));
+        assert_eq!(part.param("z"), None);
+    }
+
+    #[test]
+    fn other_fields() {
+        let part = describe(
+            b"content-type: text/plain\nContent-Type: image/png\nCONTENT-ID: <a@b>\nContent-Description: a (b)\n  c\n\
+              Content-Transfer-Encoding: Base64 (really)\nContent-MD5: x==\nContent-Language: en, (x) de-CH,\n\
+              Content-Location: http://x/\nContent-Disposition: attachment; filename=\"a;b\"\nContent-Nothing: x\n",
+            false,
+        );
+        assert!(part.is("TEXT", "Plain"));
+        assert_eq!(part.id.as_deref(), Some(&b"<a@b>"[..]));
+        assert_eq!(part.description.as_deref(), Some(&b"a (b)  c"[..]));
+        assert_eq!(part.encoding.as_deref(), Some(&b"Base64"[..]));
+        assert_eq!(part.md5.as_deref(), Some(&b"x=="[..]));
+        assert_eq!(part.language, [b"en".to_vec(), b"de-CH".to_vec()]);
+        assert_eq!(part.location.as_deref(), Some(&b"http://x/"[..]));
+        assert_eq!(show("Content-Disposition: inline (x); size=1\n"), "text/plain inline;size=1");
+        assert_eq!(show("Content-Disposition: ; filename=x\n"), "text/plain");
+        assert!(describe(b"Content-Transfer-Encoding:\n", true).encoding.is_none());
+        assert!(describe(b"", true).is("message", "rfc822"));
     }
 }

@@ -128,7 +128,9 @@ impl fmt::Debug for BodySearch<'_> {
 
 /// Decodes encoded-words and stray 8-bit of a header value into readable text.
 pub fn decode_header(value: &[u8]) -> String {
-    let value = unfold(value);
+    let mut value = unfold(value);
+    // What was folded with a tab is looked for with a space.
+    value.iter_mut().filter(|b| **b == b'\t').for_each(|b| *b = b' ');
     let mut decoder = HeaderDecoder::default();
     let mut rest = value.as_slice();
     while let Some(at) = memmem::find(rest, b"=?") {
@@ -190,5 +192,112 @@ impl<'a> HeaderDecoder<'a> {
         charset.finish(&mut self.out);
         self.bytes.clear();
         self.out.extend(std::mem::take(&mut self.blanks).iter().map(|b| char::from(*b)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn needle(text: &str) -> Needle {
+        Needle::new(text.as_bytes(), None).unwrap()
+    }
+
+    fn in_body(header: &str, body: &[u8], text: &str) -> Option<bool> {
+        let (_, part) = Part::parse(format!("{header}\r\n\r\n").as_bytes());
+        let needle = needle(text);
+        let mut search = BodySearch::new(&needle, &part)?;
+        search.feed(body);
+        Some(search.finish())
+    }
+
+    #[test]
+    fn headers_are_decoded() {
+        for (value, expected) in [
+            (" plain \r\n\ttext\r\n", "plain  text"),
+            ("=?ISO-8859-1?Q?Keld_J=F8rn_Simonsen?= <keld@dkuug.dk>", "Keld J\u{f8}rn Simonsen <keld@dkuug.dk>"),
+            // RFC 2047 §8.
+            ("(=?ISO-8859-1?Q?a?= b)", "(a b)"),
+            ("(=?ISO-8859-1?Q?a?= =?ISO-8859-1?Q?b?=)", "(ab)"),
+            ("(=?ISO-8859-1?Q?a?=\r\n    =?ISO-8859-1?Q?b?=)", "(ab)"),
+            ("(=?ISO-8859-1?Q?a_b?=)", "(a b)"),
+            ("(=?ISO-8859-1?Q?a?= =?ISO-8859-2?Q?_b?=)", "(a b)"),
+            ("=?US-ASCII*EN?Q?Keith_Moore?=", "Keith Moore"),
+            // A character cut in two, against the rules.
+            ("=?utf-8?Q?=C3?= =?UTF-8?Q?=A9?=", "\u{e9}"),
+            ("=?utf-8?q?a b?= c", "a b c"),
+            ("=?x-unknown?q?=E9?=", "\u{e9}"),
+            ("=?utf-8?x?a?= =?utf-8?q?a =?", "=?utf-8?x?a?= =?utf-8?q?a =?"),
+            ("=?utf-8?q?a?= ", "a"),
+            ("caf\u{e9}", "caf\u{e9}"),
+        ] {
+            assert_eq!(decode_header(value.as_bytes()), expected, "{value}");
+        }
+        assert_eq!(decode_header(b"caf\xe9 \x80"), "caf\u{e9} \u{20ac}");
+    }
+
+    #[test]
+    fn needles_match_whatever_the_case() {
+        for (text, inside, expected) in [
+            ("the HELLO here", "hello", true),
+            ("\u{c9}cole", "\u{e9}COLE", true),
+            ("e\u{301}cole", "\u{c9}cole", true),
+            ("\u{1ec7}", "e\u{302}\u{323}", true),
+            (
+                "\u{3a3}\u{3af}\u{3c3}\u{3c5}\u{3c6}\u{3bf}\u{3c2}",
+                "\u{3c3}\u{3af}\u{3c3}\u{3c5}\u{3c6}\u{3bf}\u{3c3}",
+                true,
+            ),
+            ("\u{fb01}n", "FIN", true),
+            ("\u{ff21}bc", "abc", true),
+            ("\u{1c6}", "D\u{17d}", true),
+            ("stra\u{df}e", "STRASSE", false),
+            ("\u{d55c}", "\u{1112}\u{1161}\u{11ab}", true),
+            ("abc", "abd", false),
+            ("", "", true),
+            ("x", "", true),
+        ] {
+            assert_eq!(needle(inside).in_text(text), expected, "{inside} in {text}");
+        }
+        assert!(needle("j\u{f8}rn s").in_header_value(b" =?ISO-8859-1?Q?Keld_J=F8rn?=\r\n =?ISO-8859-1?Q?_Simonsen?="));
+    }
+
+    #[test]
+    fn needles_in_charsets() {
+        let expected = Some(needle("caf\u{e9}"));
+        assert_eq!(Needle::new(b"caf\xe9", Some("ISO-8859-1")), expected);
+        assert_eq!(Needle::new(b"caf\xc3\xa9", Some("utf-8")), expected);
+        assert_eq!(Needle::new(b"cafe", Some("US-ASCII")), Some(needle("cafe")));
+        assert_eq!(Needle::new(b"x", Some("utf-7")), None);
+        assert_eq!(Needle::new(b"x", Some("")), None);
+    }
+
+    #[test]
+    fn bodies() {
+        let head = "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding:";
+        assert_eq!(in_body(&format!("{head} base64"), b"Y2Fmw6kgYW5kIG1vcmU=", "CAF\u{c9} AND"), Some(true));
+        assert_eq!(in_body(&format!("{head} quoted-printable"), b"caf=C3=\r\n=A9 and", "CAF\u{c9} AND"), Some(true));
+        assert_eq!(in_body(&format!("{head} 8bit"), b"caf\xc3\xa9", "\u{c9}\u{c9}"), Some(false));
+        assert_eq!(
+            in_body("Content-Type: text/plain; charset=iso-2022-jp", b"\x1b$B$3$s\x1b(B", "\u{3053}\u{3093}"),
+            Some(true)
+        );
+        assert_eq!(in_body("Content-Type: text/plain; charset=utf-16", b"\xfe\xff\0a\0b", "AB"), Some(true));
+        assert_eq!(in_body("Content-Type: text/plain; charset='ISO-8859-15'", b"\xa4", "\u{20ac}"), Some(true));
+        assert_eq!(in_body("Subject: none", b"caf\xc3\xa9 \xe9", "caf\u{e9} \u{e9}"), Some(true));
+        assert_eq!(in_body("Content-Type: image/png", b"text", "text"), None);
+    }
+
+    #[test]
+    fn matches_across_batches() {
+        let text = "x".repeat(3 * PIECE) + "needle" + &"y".repeat(PIECE);
+        for cut in [1, 2, 3, 5, 4096, 8191, 3 * PIECE + 2] {
+            let needle = needle("NEEDLE");
+            let (_, part) = Part::parse(b"");
+            let mut search = BodySearch::new(&needle, &part).unwrap();
+            let found = text.as_bytes().chunks(cut).any(|chunk| search.feed(chunk));
+            assert!(found, "cut at {cut}: known before the end");
+            assert!(search.folded.len() < 2 * BATCH, "what was searched is dropped");
+        }
     }
 }

@@ -140,3 +140,56 @@ pub(crate) fn quoted_printable_word(text: &[u8], out: &mut Vec<u8>) {
     decoder.feed(&spaced, out);
     decoder.finish(out);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decode(encoding: &str, raw: &str) -> String {
+        let whole = {
+            let (mut transfer, mut out) = (Transfer::new(Some(encoding.as_bytes())), Vec::new());
+            transfer.feed(raw.as_bytes(), &mut out);
+            transfer.finish(&mut out);
+            out
+        };
+        let (mut transfer, mut out) = (Transfer::new(Some(encoding.as_bytes())), Vec::new());
+        raw.bytes().for_each(|byte| transfer.feed(&[byte], &mut out));
+        transfer.finish(&mut out);
+        assert_eq!(out, whole, "byte by byte: {raw}");
+        String::from_utf8_lossy(&out).into_owned()
+    }
+
+    #[test]
+    fn base64() {
+        for (raw, expected) in [
+            ("aGVsbG8=", "hello"),
+            ("aGVs\r\nbG8", "hello"),
+            ("a G-V!s bG8=\r\naGk=", "hellohi"),
+            ("aGk=aGk=", "hihi"),
+            ("a===", ""),
+            ("", ""),
+        ] {
+            assert_eq!(decode("BASE64", raw), expected, "{raw}");
+        }
+    }
+
+    #[test]
+    fn quoted_printable() {
+        for (raw, expected) in [
+            ("a=3Db=3d", "a=b="),
+            ("soft=\r\nbreak=\nand= \t\r\nblanks", "softbreakandblanks"),
+            ("=zz=4z==41=", "=zz=4z=A="),
+            ("=4\r\n", "=4\r\n"),
+            ("= x", "= x"),
+            ("caf=C3=A9", "caf\u{e9}"),
+        ] {
+            assert_eq!(decode("Quoted-Printable", raw), expected, "{raw}");
+        }
+    }
+
+    #[test]
+    fn other_encodings_are_left_alone() {
+        assert_eq!(decode("8bit", "a=3D"), "a=3D");
+        assert_eq!(decode("x-uuencode", "aGk="), "aGk=");
+    }
+}

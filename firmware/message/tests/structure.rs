@@ -73,3 +73,214 @@ fn complex_multipart_of_rfc_2049() {
     assert_eq!(get(&[0], None), None);
     assert_eq!(get(&[], None).unwrap(), COMPLEX);
 }
+
+/// Parses, and shows the outline and what each leaf holds.
+fn shape(raw: &str) -> String {
+    let (_, part) = Part::parse(raw.as_bytes());
+    let mut out = outline(&part);
+    leaves(&part, &mut |leaf| out.push_str(&format!("{:?}\n", text(raw.as_bytes(), &leaf.body))));
+    out
+}
+
+fn leaves(part: &Part, take: &mut impl FnMut(&Part)) {
+    match &part.content {
+        Content::Leaf => take(part),
+        Content::Multipart(parts) => parts.iter().for_each(|part| leaves(part, take)),
+        Content::Message(_, inner) => leaves(inner, take),
+    }
+}
+
+const MIXED: &str = "Content-Type: multipart/mixed; boundary=b\r\n\r\n";
+
+fn mixed(body: &str) -> String {
+    shape(&format!("{MIXED}{body}"))
+}
+
+#[test]
+fn line_ends() {
+    let expected = ". multipart/mixed 8\n1 text/plain 2\n2 text/html 0\n\"one\\ntwo\"\n\"\"\n";
+    let raw = "Content-Type: multipart/mixed; boundary=b\n\n--b\n\none\ntwo\n--b\nContent-Type: text/html\n\n--b--";
+    assert_eq!(shape(raw), expected);
+    assert_eq!(shape(&raw.replace('\n', "\r\n")), expected.replace("\\n", "\\r\\n"));
+    // A CR too many stays in the text; the empty lines and boundaries are still seen.
+    assert_eq!(shape(&raw.replace('\n', "\r\r\n")), expected.replace("one\\ntwo", "one\\r\\r\\ntwo\\r"));
+    // A CR alone ends no line.
+    assert_eq!(
+        mixed("--b\r\n\r\none\r--b--\rtwo\r\n--b--\r\n"),
+        ". multipart/mixed 4\n1 text/plain 1\n\"one\\r--b--\\rtwo\"\n"
+    );
+}
+
+#[test]
+fn preamble_epilogue_and_padding() {
+    assert_eq!(
+        mixed("preamble\r\n --b\r\n--b \t\r\n\r\none\r\n\r\n--b-- \r\nepilogue\r\n--b\r\n--b--\r\n"),
+        ". multipart/mixed 10\n1 text/plain 1\n\"one\\r\\n\"\n"
+    );
+}
+
+#[test]
+fn missing_closing_boundaries() {
+    assert_eq!(mixed("--b\r\n\r\none\r\n"), ". multipart/mixed 3\n1 text/plain 1\n\"one\\r\\n\"\n");
+    assert_eq!(
+        mixed(
+            "--b\r\nContent-Type: multipart/related; boundary=c\r\n\r\n--c\r\n\r\none\r\n--b\r\n\r\ntwo\r\n--b--\r\n"
+        ),
+        ". multipart/mixed 10\n1 multipart/related 3\n1.1 text/plain 1\n2 text/plain 1\n\"one\"\n\"two\"\n"
+    );
+    assert_eq!(mixed("--b"), ". multipart/mixed 1\n1 text/plain 0\n\"\"\n");
+}
+
+#[test]
+fn headers_that_a_boundary_ends() {
+    let raw = format!("{MIXED}--b\r\nContent-Type: text/html\r\n--b\r\n--b\r\n\r\n--b--\r\n");
+    assert_eq!(shape(&raw), ". multipart/mixed 6\n1 text/html 0\n2 text/plain 0\n3 text/plain 0\n\"\"\n\"\"\n\"\"\n");
+    let (_, part) = Part::parse(raw.as_bytes());
+    let mime = section(&[1], Some(SectionText::Mime)).locate(&part).map(|r| text(raw.as_bytes(), &r));
+    assert_eq!(mime.as_deref(), Some("Content-Type: text/html\r\n"));
+}
+
+#[test]
+fn boundaries_with_a_common_start() {
+    let inner = |boundary: &str| {
+        format!(
+            "--b\r\nContent-Type: multipart/related; boundary=\"{boundary}\"\r\n\r\n--{boundary}\r\n\r\none\r\n\
+             --{boundary}\r\n\r\ntwo\r\n--{boundary}--\r\n--b\r\n\r\nthree\r\n--b--\r\n"
+        )
+    };
+    // Longer than the outer one, shorter, its closing delimiter, the same.
+    for boundary in ["bb", "b-", "b--", "b"] {
+        let expected = ". multipart/mixed 14\n1 multipart/related 7\n1.1 text/plain 1\n1.2 text/plain 1\n2 text/plain 1\n\
+                        \"one\"\n\"two\"\n\"three\"\n";
+        assert_eq!(mixed(&inner(boundary)), expected, "{boundary:?}");
+    }
+    let outer = mixed(&inner("cc")).replace("mixed", "x");
+    let swapped = shape(&format!(
+        "{}{}",
+        MIXED.replace("=b", "=bbb"),
+        inner("b")
+            .replace("--b\r\nC", "--bbb\r\nC")
+            .replace("--b\r\n\r\nth", "--bbb\r\n\r\nth")
+            .replace("ee\r\n--b--", "ee\r\n--bbb--")
+    ));
+    assert_eq!(swapped.replace("mixed", "x"), outer);
+}
+
+#[test]
+fn multiparts_without_parts() {
+    for body in ["", "text\r\n", "--b--\r\n", "--c\r\n\r\ntext\r\n--c--\r\n"] {
+        let raw = format!("{MIXED}{body}");
+        let (_, part) = Part::parse(raw.as_bytes());
+        assert!(part.is("text", "plain") && part.content == Content::Leaf && part.params.is_empty());
+        assert_eq!(section(&[1], None).locate(&part).map(|r| text(raw.as_bytes(), &r)).as_deref(), Some(body));
+    }
+    for boundary in ["", "; boundary=\"\"", "; boundary=\" \"", &format!("; boundary={}", "x".repeat(300))] {
+        let raw = format!("Content-Type: multipart/mixed{boundary}\r\n\r\n--\r\n--x\r\n");
+        assert_eq!(outline(&Part::parse(raw.as_bytes()).1), ". text/plain 2\n");
+    }
+}
+
+#[test]
+fn digests() {
+    let raw = "Content-Type: multipart/digest; boundary=b\n\n--b\n\nSubject: one\n\ntext\n--b\nContent-Type: text/plain\n\nplain\n\
+               --b\n--b--\n";
+    assert_eq!(
+        shape(raw),
+        ". multipart/digest 11\n1 message/rfc822 3\n1m text/plain 1\n2 text/plain 1\n3 message/rfc822 0\n3m text/plain 0\n\
+         \"text\"\n\"plain\"\n\"\"\n"
+    );
+}
+
+#[test]
+fn damaged_messages() {
+    assert_eq!(shape(""), ". text/plain 0\n\"\"\n");
+    assert_eq!(shape("Subject: x\r\n"), ". text/plain 0\n\"\"\n");
+    assert_eq!(shape("\r\nbody"), ". text/plain 1\n\"body\"\n");
+    assert_eq!(shape("Subject: x\r\n\r\na\0b\r\n"), ". text/plain 1\n\"a\\0b\\r\\n\"\n");
+    assert_eq!(shape("Content-Type: message/rfc822\r\n"), ". message/rfc822 0\nm text/plain 0\n\"\"\n");
+    assert_eq!(
+        mixed("--b\r\nContent-Type: message/rfc822\r\n--b--\r\n"),
+        ". multipart/mixed 3\n1 message/rfc822 0\n1m text/plain 0\n\"\"\n"
+    );
+}
+
+#[test]
+fn the_only_part_of_a_message() {
+    let raw = b"Subject: x\r\n\r\nbody\r\n";
+    let (_, part) = Part::parse(raw);
+    let get = |path: &[u32], what| section(path, what).locate(&part).map(|range| text(raw, &range));
+    assert_eq!(get(&[1], None).as_deref(), Some("body\r\n"));
+    assert_eq!(get(&[1], Some(SectionText::Mime)).as_deref(), Some("Subject: x\r\n\r\n"));
+    assert_eq!(get(&[], Some(SectionText::Header)).as_deref(), Some("Subject: x\r\n\r\n"));
+    assert_eq!(get(&[], Some(SectionText::HeaderFields(vec![]))), get(&[], Some(SectionText::Header)));
+    assert_eq!(get(&[], Some(SectionText::Text)).as_deref(), Some("body\r\n"));
+    for (path, what) in [
+        (vec![], Some(SectionText::Mime)),
+        (vec![2], None),
+        (vec![1, 1], None),
+        (vec![u32::MAX], None),
+        (vec![1], Some(SectionText::Header)),
+        (vec![1], Some(SectionText::Text)),
+        (vec![1], Some(SectionText::HeaderFieldsNot(vec![]))),
+    ] {
+        assert_eq!(get(&path, what), None, "{path:?}");
+    }
+}
+
+/// The example of RFC 3501 §6.4.5.
+#[test]
+fn part_numbers_of_rfc_3501() {
+    let leaf = |name: &str| format!("Content-Type: {name}\r\n\r\n{name}\r\n");
+    let multi = |boundary: &str, kind: &str, parts: &[String]| {
+        let body: String = parts.iter().map(|p| format!("--{boundary}\r\n{p}")).collect();
+        format!("Content-Type: multipart/{kind}; boundary={boundary}\r\n\r\n{body}--{boundary}--\r\n")
+    };
+    let message = |name: &str, inner: &str| format!("Content-Type: message/rfc822\r\n\r\nSubject: {name}\r\n{inner}");
+    let alternative = multi("d", "alternative", &[leaf("text/plain"), leaf("text/richtext")]);
+    let second = message("second", &multi("c", "mixed", &[leaf("text/plain"), alternative]));
+    let first = message("first", &multi("e", "mixed", &[leaf("text/plain"), leaf("application/octet-stream")]));
+    let fourth = multi("f", "mixed", &[leaf("image/gif"), second]);
+    let raw = multi("a", "mixed", &[leaf("text/plain"), leaf("application/octet-stream"), first, fourth]);
+    let (_, part) = Part::parse(raw.as_bytes());
+    for (path, expected) in [
+        (&[1][..], "text/plain"),
+        (&[2], "application/octet-stream"),
+        (&[3, 1], "text/plain"),
+        (&[3, 2], "application/octet-stream"),
+        (&[4, 1], "image/gif"),
+        (&[4, 2, 1], "text/plain"),
+        (&[4, 2, 2, 1], "text/plain"),
+        (&[4, 2, 2, 2], "text/richtext"),
+    ] {
+        let body = section(path, None).locate(&part).map(|r| text(raw.as_bytes(), &r));
+        assert_eq!(body.as_deref(), Some(expected), "{path:?}");
+    }
+    let get = |path: &[u32], what| {
+        section(path, Some(what)).locate(&part).map(|r| text(raw.as_bytes(), &r)).unwrap_or_default()
+    };
+    assert!(get(&[3], SectionText::Header).starts_with("Subject: first\r\nContent-Type: multipart/mixed; boundary=e"));
+    assert!(get(&[3], SectionText::Text).starts_with("--e\r\n") && get(&[3], SectionText::Text).ends_with("--e--"));
+    assert_eq!(get(&[4, 2], SectionText::Mime), "Content-Type: message/rfc822\r\n\r\n");
+    assert!(get(&[4, 2, 2], SectionText::Mime).starts_with("Content-Type: multipart/alternative"));
+    assert_eq!(get(&[4, 2, 2], SectionText::Header), "");
+    let subject = part.find(&[4, 2]).map(|p| match &p.content {
+        Content::Message(envelope, _) => envelope.subject.clone(),
+        _ => None,
+    });
+    assert_eq!(subject, Some(Some(b"second".to_vec())));
+}
+
+#[test]
+fn enclosed_messages_of_other_kinds() {
+    assert_eq!(
+        mixed("--b\r\nContent-Type: message/global\r\n\r\nSubject: x\r\n\r\ntext\r\n--b--\r\n"),
+        ". multipart/mixed 7\n1 message/global 3\n1m text/plain 1\n\"text\"\n"
+    );
+    let raw = format!(
+        "{MIXED}--b\r\nContent-Type: message/rfc822\r\nContent-Transfer-Encoding: Base64\r\n\r\nU3ViamVjdDogeA==\r\n--b--\r\n"
+    );
+    let (_, part) = Part::parse(raw.as_bytes());
+    let inner = part.find(&[1, 1]).cloned();
+    let inner = inner.as_ref().map(|p| (p.is("text", "plain"), p.encoding.as_deref(), text(raw.as_bytes(), &p.body)));
+    assert_eq!(inner, Some((true, Some(&b"Base64"[..]), "U3ViamVjdDogeA==".to_string())));
+}
