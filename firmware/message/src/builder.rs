@@ -28,8 +28,6 @@ pub struct Builder {
     cut: Cut,
     /// The header block being read, up to its limit.
     header: Vec<u8>,
-    /// Where the current line starts in it.
-    header_line: usize,
     /// From the message down to the part being read.
     open: Vec<Open>,
     /// Parts begun.
@@ -104,7 +102,6 @@ impl Default for Builder {
             head: Vec::with_capacity(HEAD),
             cut: Cut::default(),
             header: Vec::new(),
-            header_line: 0,
             open: Vec::new(),
             parts: 0,
             weight: 0,
@@ -194,7 +191,6 @@ impl Builder {
     /// The next byte is the first of a line.
     fn begin_line(&mut self) {
         self.head.clear();
-        self.header_line = self.header.len();
         let (line_end, previous) = match self.tail {
             [previous, b'\r', b'\n'] => (2, previous),
             [_, previous, _] => (1, previous),
@@ -258,9 +254,6 @@ impl Builder {
         // A line end that already ended a header is not also the one in front of the boundary.
         let in_header = self.scan == Scan::Header || innermost.part.body.start == self.cut.after.at;
         let end = if in_header { self.cut.after } else { self.cut.before };
-        if self.scan == Scan::Header {
-            self.header.truncate(self.header_line);
-        }
         self.close(level + 1, end);
     }
 

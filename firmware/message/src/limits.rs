@@ -12,7 +12,7 @@ pub const WEIGHT: usize = 4 * 1024 * 1024;
 pub const BOUNDARY: usize = 256;
 /// Addresses in one address header of an Envelope.
 pub const ADDRESSES: usize = 2_000;
-/// Parameters of one Content-Type or Content-Disposition.
+/// Parameters of one Content-Type or Content-Disposition; tags of one Content-Language.
 pub const PARAMS: usize = 64;
 /// Combining characters in a row that are put in canonical order for searching (UAX #15, Stream-Safe Text Format).
 pub const COMBINING: usize = 30;
