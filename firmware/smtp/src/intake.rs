@@ -213,9 +213,8 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Fault::BareNewline => f.write_str("The message has a CR or LF in it that is not part of a CR LF"),
-            Fault::TooLarge | Fault::Store(StoreError::TooLarge) => {
-                write!(f, "Messages may have at most {} octets", limits::MESSAGE)
-            }
+            Fault::TooLarge => write!(f, "Messages may have at most {} octets", limits::MESSAGE),
+            Fault::Store(StoreError::TooLarge) => f.write_str("The message is too large for this box"),
             Fault::Loop => write!(f, "The message goes round in circles: more than {} Received fields", limits::HOPS),
             Fault::HeaderTooLarge => write!(f, "The header may have at most {} octets", limits::SUBMITTED_HEADER),
             Fault::NotYours(address) => write!(f, "From: <{address}>: you may write only from your own addresses"),

@@ -18,6 +18,8 @@ pub const PARAMETERS: usize = 16;
 pub const RECIPIENTS: usize = 100;
 /// Octets of one message as sent, announced by SIZE (RFC 1870).
 pub const MESSAGE: u64 = 50 * 1024 * 1024;
+/// Octets that our own header fields add to a message at most: a store has to take [`MESSAGE`] and these.
+pub const ADDED: u64 = 8 * 1024;
 /// Octets of one message that are thrown away, once it is refused, before the connection is closed.
 pub const DISCARDED_MESSAGE: u64 = 1024 * 1024 * 1024;
 /// Octets of a submitted message's header: it is held in memory until it is whole.
