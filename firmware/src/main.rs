@@ -1,2 +1,52 @@
-//! The roost binary.
-fn main() {}
+//! `roost`: one program that holds a household's mail. This file reads the command line and calls the room that does the work.
+
+mod certificates;
+mod cli;
+mod clock;
+mod connection;
+mod control;
+mod data_dir;
+mod doors;
+mod import;
+mod limits;
+mod metrics;
+mod serve;
+mod web_front;
+
+use cli::Command;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let command = match cli::parse(std::env::args_os()) {
+        Ok(command) => command,
+        Err(why) => return fail(&why),
+    };
+    let done = match command {
+        Command::Help => {
+            say(cli::HELP);
+            Ok(())
+        }
+        Command::Version => {
+            say(concat!("roost ", env!("CARGO_PKG_VERSION")));
+            Ok(())
+        }
+        Command::Serve(options) => serve::serve(options),
+        Command::Ask { data, request } => control::ask(&data, request, &mut say),
+        Command::Import { data, account, paths } => import::import(&data, account, &paths, &mut say),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => fail(&why),
+    }
+}
+
+#[allow(clippy::print_stdout, reason = "the answer to a command belongs on standard output")]
+fn say(text: &str) {
+    println!("{text}");
+}
+
+#[allow(clippy::print_stderr, reason = "a failed command says why in one line on standard error")]
+fn fail(why: &str) -> ExitCode {
+    eprintln!("roost: {why}");
+    ExitCode::FAILURE
+}

@@ -1,0 +1,151 @@
+//! The command line: what was asked, as a type.
+
+use crate::control::Request;
+use crate::serve::Options;
+use auth::Address;
+use lexopt::prelude::*;
+use std::ffi::OsString;
+use std::io::BufRead;
+use std::path::PathBuf;
+
+/// What `roost --help` prints.
+pub const HELP: &str = "\
+Roost holds a household's mail and serves it to every mail program on the LAN.
+
+  roost serve --data DIR [--port-offset N] [--listen ADDRESS]
+  roost account add ADDRESS --password-stdin --data DIR
+  roost account list --data DIR
+  roost account remove ADDRESS --data DIR
+  roost account password ADDRESS --password-stdin --data DIR
+  roost app-password add ADDRESS NAME --data DIR
+  roost import --account ADDRESS FILE|DIR... --data DIR
+  roost check --data DIR
+  roost stats --json --data DIR
+
+Every port is its standard number plus N (--port-offset): imap 143, imaps 993, pop3 110, pop3s 995, smtp 25,
+submission 587, submissions 465, lmtp 24, http 80, https 443. ADDRESS of --listen is an IP address; by default
+every address of the machine. All commands but `serve` talk to the running daemon, or open the data themselves.";
+
+/// One thing to do.
+#[derive(Debug)]
+pub enum Command {
+    /// Print the help.
+    Help,
+    /// Print the version.
+    Version,
+    /// Run the daemon.
+    Serve(Options),
+    /// Ask the daemon, or the data itself.
+    Ask { data: PathBuf, request: Request },
+    /// Bring mail in from files.
+    Import { data: PathBuf, account: Address, paths: Vec<PathBuf> },
+}
+
+#[derive(Default)]
+struct Flags {
+    data: Option<PathBuf>,
+    port_offset: u16,
+    listen: Option<std::net::IpAddr>,
+    password_stdin: bool,
+    account: Option<Address>,
+    words: Vec<OsString>,
+    help: bool,
+    version: bool,
+}
+
+/// Reads the command line; the error is a sentence for the person who typed it.
+pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, String> {
+    let flags = flags(args).map_err(|e| format!("{e} (roost --help shows what there is)"))?;
+    if flags.help {
+        return Ok(Command::Help);
+    }
+    if flags.version {
+        return Ok(Command::Version);
+    }
+    let words: Vec<&str> = flags.words.iter().map(|w| w.to_str().ok_or("arguments must be UTF-8")).collect::<Result<_, _>>()?;
+    let data = || flags.data.clone().ok_or_else(|| "--data DIR is missing".to_owned());
+    let ask = |request| data().map(|data| Command::Ask { data, request });
+    match words.as_slice() {
+        [] => Ok(Command::Help),
+        ["serve"] => Ok(Command::Serve(Options { data: data()?, port_offset: flags.port_offset, listen: flags.listen })),
+        ["account", "add", who] => ask(Request::AccountAdd { address: address(who)?, password: password(&flags)? }),
+        ["account", "list"] => ask(Request::AccountList),
+        ["account", "remove", who] => ask(Request::AccountRemove { address: address(who)? }),
+        ["account", "password", who] => ask(Request::AccountPassword { address: address(who)?, password: password(&flags)? }),
+        ["app-password", "add", who, name] => ask(Request::AppPasswordAdd { address: address(who)?, name: (*name).to_owned() }),
+        ["import", paths @ ..] if !paths.is_empty() => {
+            let account = flags.account.clone().ok_or("--account ADDRESS is missing")?;
+            Ok(Command::Import { data: data()?, account, paths: flags.words[1..].iter().map(PathBuf::from).collect() })
+        }
+        ["check"] => ask(Request::Check),
+        ["stats"] => ask(Request::Stats),
+        other => Err(format!("{:?} is not a command (roost --help shows what there is)", other.join(" "))),
+    }
+}
+
+fn flags(args: impl IntoIterator<Item = OsString>) -> Result<Flags, lexopt::Error> {
+    let mut flags = Flags::default();
+    let mut parser = lexopt::Parser::from_iter(args);
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Long("data") => flags.data = Some(parser.value()?.into()),
+            Long("port-offset") => flags.port_offset = parser.value()?.parse()?,
+            Long("listen") => flags.listen = Some(parser.value()?.parse()?),
+            Long("password-stdin") => flags.password_stdin = true,
+            Long("account") => flags.account = Some(parser.value()?.parse_with(address)?),
+            Long("json") => {} // the only form there is; named so that a readable one can come
+            Long("help") | Short('h') => flags.help = true,
+            Long("version") | Short('V') => flags.version = true,
+            Value(word) => flags.words.push(word),
+            _ => return Err(arg.unexpected()),
+        }
+    }
+    Ok(flags)
+}
+
+fn address(text: &str) -> Result<Address, String> {
+    Address::parse(text).map_err(|e| format!("{text}: {e}"))
+}
+
+fn password(flags: &Flags) -> Result<String, String> {
+    if !flags.password_stdin {
+        return Err("--password-stdin is missing: the password is read from standard input, so that no list of processes shows it".into());
+    }
+    let mut line = String::new();
+    std::io::stdin().lock().read_line(&mut line).map_err(|e| format!("standard input: {e}"))?;
+    let password = line.trim_end_matches(['\r', '\n']);
+    if password.is_empty() { Err("standard input: no password there".into()) } else { Ok(password.to_owned()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(line: &str) -> Result<Command, String> {
+        parse(std::iter::once("roost").chain(line.split_whitespace()).map(OsString::from))
+    }
+
+    #[test]
+    fn serve_takes_its_flags_in_any_order() {
+        let Ok(Command::Serve(options)) = check("serve --port-offset 1000 --listen 127.0.0.1 --data d") else { panic!() };
+        assert_eq!((options.port_offset, options.data), (1000, PathBuf::from("d")));
+        assert!(options.listen.is_some_and(|a| a.is_loopback()));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (line, named) in [
+            ("serve", "--data"),
+            ("serve --data d --port-offset many", "many"),
+            ("serve --data d --listen here", "here"),
+            ("account add nobody --password-stdin --data d", "nobody"),
+            ("account add a@b.example --data d", "--password-stdin"),
+            ("dance --data d", "dance"),
+            ("check --loudly", "--loudly"),
+            ("import --data d x", "--account"),
+        ] {
+            let error = check(line).expect_err(line);
+            assert!(error.contains(named), "{line}: {error}");
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! Every limit the daemon itself enforces: connections, buffers, time.
+
+use std::time::Duration;
+
+/// Connections in all, over every protocol; a board of 512 MB carries them.
+pub const CONNECTIONS: usize = 1_000;
+/// Connections from one address: Apple's programs open about twenty per account, and a family may share one address.
+pub const CONNECTIONS_PER_ADDRESS: usize = 100;
+/// Connections logged in to one account.
+pub const CONNECTIONS_PER_ACCOUNT: usize = 60;
+/// Requests for the setup pages at a time.
+pub const WEB_CONNECTIONS: usize = 64;
+/// A TLS handshake takes no longer.
+pub const HANDSHAKE: Duration = Duration::from_secs(20);
+/// A client takes at least one buffer of replies within this time.
+pub const WRITE: Duration = Duration::from_secs(300);
+/// A session that was told to stop says good-bye within this time.
+pub const FAREWELL: Duration = Duration::from_secs(5);
+/// Octets read at a time from an idle connection, and from a busy one.
+pub const READ_IDLE: usize = 2 * 1024;
+/// See [`READ_IDLE`].
+pub const READ_BUSY: usize = 32 * 1024;
+/// Threads for calls that may wait for the disk.
+pub const BLOCKING_THREADS: usize = 64;
+/// After accept fails (no descriptors left), it pauses.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Octets of a request head of the pages.
+pub const WEB_HEAD: usize = 8 * 1024;
+/// Octets of a request body of the pages.
+pub const WEB_BODY: usize = 256 * 1024;
+/// A whole request head arrives within this time.
+pub const WEB_HEAD_TIME: Duration = Duration::from_secs(10);
+/// A whole request body arrives within this time.
+pub const WEB_BODY_TIME: Duration = Duration::from_secs(30);
+/// Headers of one request.
+pub const WEB_HEADERS: usize = 48;
+/// Octets of one request line on the control socket.
+pub const CONTROL_LINE: u64 = 64 * 1024;
+/// Messages larger than this are not stored.
+pub const MESSAGE: u64 = 50 * 1024 * 1024;
+/// Free space below which no new mail is accepted.
+pub const RESERVE: u64 = 32 * 1024 * 1024;
+/// How often the network's names and addresses are looked at, for the certificate.
+pub const NETWORK_CHECK: Duration = Duration::from_secs(60);
+/// How often the time is written down.
+pub const CLOCK_SAVE: Duration = Duration::from_secs(6 * 3600);

@@ -1,0 +1,242 @@
+//! `roost serve`: opens the parts, wires them together, runs until it is told to stop.
+
+use crate::certificates::{self, Certificates};
+use crate::control;
+use crate::data_dir::{DataDir, House};
+use crate::doors::{self, Door, Guests, HTTP, HTTPS, Reception};
+use crate::web_front::{self, Behind};
+use crate::{limits, metrics};
+use board::{Board, LinuxBoard};
+use std::net::IpAddr;
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+/// How to serve.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Where the data lies.
+    pub data: PathBuf,
+    /// Added to every standard port.
+    pub port_offset: u16,
+    /// One address instead of all.
+    pub listen: Option<IpAddr>,
+}
+
+/// Runs the daemon; returns after a clean stop.
+pub fn serve(options: Options) -> Result<(), String> {
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_target(false).with_ansi(false).init();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .max_blocking_threads(limits::BLOCKING_THREADS)
+        .enable_all()
+        .build()
+        .map_err(|e| format!("threads: {e}"))?;
+    let stopped = runtime.block_on(run(options));
+    runtime.shutdown_timeout(limits::FAREWELL);
+    stopped
+}
+
+async fn run(options: Options) -> Result<(), String> {
+    let dir = DataDir::new(&options.data);
+    let listeners = Listeners::bind(&options).await?;
+    let house = dir.open()?;
+    let outcome = run_house(&options, &dir, listeners, &house).await;
+    house.close();
+    outcome
+}
+
+/// Every port, open. They are bound before the data is touched: a second daemon fails without having done anything.
+struct Listeners {
+    mail: Vec<(Door, TcpListener)>,
+    http: TcpListener,
+    https: TcpListener,
+}
+
+impl Listeners {
+    async fn bind(options: &Options) -> Result<Listeners, String> {
+        let port = |standard: u16| standard.checked_add(options.port_offset).ok_or_else(|| "--port-offset is too large".to_owned());
+        let mut mail = Vec::new();
+        for door in Door::ALL {
+            mail.push((door, doors::bind(options.listen, port(door.port())?, door.name()).await?));
+        }
+        let http = doors::bind(options.listen, port(HTTP)?, "http").await?;
+        let https = doors::bind(options.listen, port(HTTPS)?, "https").await?;
+        Ok(Listeners { mail, http, https })
+    }
+}
+
+async fn run_house(options: &Options, dir: &DataDir, listeners: Listeners, house: &House) -> Result<(), String> {
+    for account in &house.settings.get().accounts {
+        house.ensure_mailboxes(account.id)?;
+    }
+    let board: Arc<dyn Board> = Arc::new(LinuxBoard::new(&options.data));
+    let names = certificate_names(&*board);
+    let certificates = Arc::new(Certificates::open(&dir.certificates(), names, house.clock.now())?);
+    let guests = Arc::new(Guests::default());
+    let (stop, stopping) = watch::channel(false);
+    let mut tasks = JoinSet::new();
+
+    let reception = Arc::new(reception(house, &certificates, &guests, &*board, &stopping)?);
+    for (door, listener) in listeners.mail {
+        tasks.spawn(doors::serve(door, listener, reception.clone()));
+    }
+    let socket: Arc<Path> = dir.web_socket().into();
+    let _pages = pages(options, house, &board, &certificates, &guests, &socket)?;
+    let https = options.port_offset + HTTPS;
+    let behind = Behind::Pages { tls: certificates.tls(&[b"http/1.1"])?, socket };
+    tasks.spawn(web_front::serve(listeners.https, behind, guests.clone(), stopping.clone()));
+    tasks.spawn(web_front::serve(listeners.http, Behind::SignPost { https }, guests.clone(), stopping.clone()));
+    tasks.spawn(control_socket(private_socket(&dir.control_socket())?, house.clone(), stopping.clone()));
+    tasks.spawn(housekeeping(house.clone(), certificates, board.clone(), stopping));
+
+    announce(options, house, &*board);
+    wait_for_signal().await?;
+    tracing::info!("stopping");
+    stop.send_replace(true);
+    while tasks.join_next().await.is_some() {}
+    let farewell = async {
+        while guests.count() > 0 {
+            tokio::time::sleep(limits::ACCEPT_PAUSE).await;
+        }
+    };
+    if tokio::time::timeout(limits::FAREWELL, farewell).await.is_err() {
+        tracing::warn!("{} connections did not end in time", guests.count());
+    }
+    Ok(())
+}
+
+fn reception(
+    house: &House, certificates: &Arc<Certificates>, guests: &Arc<Guests>, board: &dyn Board, stopping: &watch::Receiver<bool>,
+) -> Result<Reception, String> {
+    let (store, directory) = (house.store.clone(), house.settings.directory());
+    let host = smol_str::SmolStr::new(format!("{}.local", board.network().host));
+    Ok(Reception {
+        imap: Arc::new(imap::Context { store: store.clone(), directory: directory.clone(), host: host.clone() }),
+        pop3: Arc::new(pop3::Context { store: store.clone(), directory: directory.clone(), host: host.clone() }),
+        smtp: Arc::new(smtp::Context { store, directory, host }),
+        tls: certificates.tls(&[])?,
+        certificates: certificates.clone(),
+        clock: house.clock.clone(),
+        guests: guests.clone(),
+        stopping: stopping.clone(),
+    })
+}
+
+/// Starts the setup pages on their socket.
+fn pages(
+    options: &Options, house: &House, board: &Arc<dyn Board>, certificates: &Arc<Certificates>, guests: &Arc<Guests>, socket: &Path,
+) -> Result<web_ui::Server, String> {
+    let port = |door: Door| door.port() + options.port_offset;
+    let (store, doomed) = (house.store.clone(), house.store.clone());
+    let guests = guests.clone();
+    let context = web_ui::Context {
+        settings: house.settings.clone(),
+        board: board.clone(),
+        authority_pem: certificates.authority_pem().to_owned(),
+        authority_der: certificates.authority_der().to_vec(),
+        ports: web_ui::Ports {
+            imap: port(Door::Imap),
+            imaps: port(Door::Imaps),
+            pop3s: port(Door::Pop3s),
+            submission: port(Door::Submission),
+            submissions: port(Door::Submissions),
+            https: HTTPS + options.port_offset,
+        },
+        server_names: certificate_names(&**board),
+        metrics: Box::new(move || metrics::render(&store.stats(), &guests)),
+        health: Box::new(move || doomed.health().map_err(|e| e.to_string())),
+    };
+    web_ui::serve(context, private_socket(socket)?).map_err(|e| format!("setup pages: {e}"))
+}
+
+fn certificate_names(board: &dyn Board) -> Vec<String> {
+    let network = board.network();
+    certificates::names(&network.host, &network.addresses)
+}
+
+/// A socket in the data directory that only its owner can use.
+fn private_socket(path: &Path) -> Result<UnixListener, String> {
+    use std::os::unix::fs::PermissionsExt;
+    let fault = |e: std::io::Error| format!("{}: {e}", path.display());
+    // The data directory is ours alone (the store holds its lock), so what lies here was left by a daemon that was cut off.
+    match std::fs::remove_file(path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(fault(e)),
+        _ => {}
+    }
+    let listener = UnixListener::bind(path).map_err(fault)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(fault)?;
+    Ok(listener)
+}
+
+async fn control_socket(listener: UnixListener, house: House, mut stopping: watch::Receiver<bool>) {
+    let listener = match listener.set_nonblocking(true).and_then(|()| tokio::net::UnixListener::from_std(listener)) {
+        Ok(listener) => listener,
+        Err(e) => return tracing::error!("control socket: {e}"),
+    };
+    loop {
+        let stream = tokio::select! {
+            accepted = listener.accept() => accepted.and_then(|(stream, _)| stream.into_std()),
+            _ = stopping.wait_for(|stop| *stop) => return,
+        };
+        match stream.and_then(|s| s.set_nonblocking(false).map(|()| s)) {
+            Ok(stream) => {
+                let house = house.clone();
+                tokio::task::spawn_blocking(move || control::serve(stream, &house));
+            }
+            Err(e) => tracing::warn!("control socket: {e}"),
+        }
+    }
+}
+
+/// Follows the network with the certificate and the clock with its file.
+async fn housekeeping(house: House, certificates: Arc<Certificates>, board: Arc<dyn Board>, mut stopping: watch::Receiver<bool>) {
+    let mut network = tokio::time::interval(limits::NETWORK_CHECK);
+    let mut clock = tokio::time::interval_at(tokio::time::Instant::now() + limits::CLOCK_SAVE, limits::CLOCK_SAVE);
+    loop {
+        let outcome = tokio::select! {
+            _ = network.tick() => certificates.refresh(certificate_names(&*board), house.clock.now()),
+            _ = clock.tick() => house.clock.save().map_err(|e| format!("the time could not be written down: {e}")),
+            _ = stopping.wait_for(|stop| *stop) => return,
+        };
+        if let Err(why) = outcome {
+            tracing::warn!("{why}");
+        }
+    }
+}
+
+async fn wait_for_signal() -> Result<(), String> {
+    let fault = |e: std::io::Error| format!("signals: {e}");
+    let (mut term, mut int) = (signal(SignalKind::terminate()).map_err(fault)?, signal(SignalKind::interrupt()).map_err(fault)?);
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+    }
+    Ok(())
+}
+
+/// Tells whoever stands before the console what to do next.
+#[allow(clippy::print_stdout, reason = "this is the console's text, not the log")]
+fn announce(options: &Options, house: &House, board: &dyn Board) {
+    let network = board.network();
+    let shown = match options.listen {
+        Some(ip) if !ip.is_unspecified() => ip,
+        _ => network.addresses.first().copied().unwrap_or(IpAddr::from([127, 0, 0, 1])),
+    };
+    let host = match shown {
+        IpAddr::V6(ip) => format!("[{ip}]"),
+        IpAddr::V4(ip) if ip.is_loopback() => "localhost".into(),
+        IpAddr::V4(ip) => ip.to_string(),
+    };
+    let port = if options.port_offset == 0 { String::new() } else { format!(":{}", HTTPS + options.port_offset) };
+    println!("\n  Roost {} is ready.\n", env!("CARGO_PKG_VERSION"));
+    match &house.settings.get().setup_code {
+        Some(code) => println!("  Set it up:   https://{host}{port}/\n  Setup code:  {}\n", code.as_str()),
+        None => println!("  Its pages:   https://{host}{port}/\n"),
+    }
+    tracing::info!(imaps = Door::Imaps.port() + options.port_offset, "serving {}", options.data.display());
+}
