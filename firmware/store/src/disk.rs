@@ -1,1 +1,215 @@
-//! The one seam at the very bottom: what the store asks of a disk. Real files, memory, and a disk that loses power.
+//! The one seam at the very bottom: what the store asks of a disk. Real files, memory, and (in tests) a disk that loses power.
+
+use crate::OpenError;
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+/// A directory of files, some in its folder `log`. Names are relative: `FORMAT`, `log/0000000001`.
+pub trait Disk: Debug + Send + Sync {
+    /// Opens a file; makes it if asked to. A new file's name is durable only after [`Disk::sync_names`].
+    fn open(&self, name: &str, create: bool) -> io::Result<Arc<dyn DiskFile>>;
+    /// Removes a file if it is there.
+    fn remove(&self, name: &str) -> io::Result<()>;
+    /// Names of the files in a folder, without the folder, in order.
+    fn list(&self, folder: &str) -> io::Result<Vec<String>>;
+    /// Makes the names of new files durable.
+    fn sync_names(&self) -> io::Result<()>;
+    /// Octets free for new files.
+    fn free(&self) -> io::Result<u64>;
+    /// Gives up the lock that keeps other processes away.
+    fn release(&self) {}
+}
+
+/// A file read and written at positions, by several threads.
+pub trait DiskFile: Debug + Send + Sync {
+    /// Length.
+    fn len(&self) -> io::Result<u64>;
+    /// Whether it is empty.
+    fn is_empty(&self) -> io::Result<bool> {
+        Ok(self.len()? == 0)
+    }
+    /// Fills the buffer; [`io::ErrorKind::UnexpectedEof`] if the file is too short.
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()>;
+    /// Writes all of it, making the file longer if need be.
+    fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()>;
+    /// Cuts or extends with zeros.
+    fn set_len(&self, len: u64) -> io::Result<()>;
+    /// Makes what was written durable (fdatasync).
+    fn sync(&self) -> io::Result<()>;
+}
+
+/// A directory of the file system, locked against other processes.
+#[derive(Debug)]
+pub struct Directory {
+    dir: PathBuf,
+    lock: Mutex<Option<File>>,
+}
+
+impl Directory {
+    /// Makes the directory if need be and locks it.
+    pub fn open(dir: &Path) -> Result<Directory, OpenError> {
+        let io = |e| OpenError::Io(dir.to_path_buf(), e);
+        std::fs::create_dir_all(dir.join("log")).map_err(io)?;
+        let lock =
+            OpenOptions::new().create(true).truncate(false).write(true).open(dir.join("LOCK")).map_err(io)?;
+        match rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Directory { dir: dir.to_path_buf(), lock: Mutex::new(Some(lock)) }),
+            Err(rustix::io::Errno::WOULDBLOCK) => Err(OpenError::InUse(dir.to_path_buf())),
+            Err(e) => Err(io(e.into())),
+        }
+    }
+}
+
+impl Disk for Directory {
+    fn open(&self, name: &str, create: bool) -> io::Result<Arc<dyn DiskFile>> {
+        let file =
+            OpenOptions::new().read(true).write(true).create(create).truncate(false).open(self.dir.join(name))?;
+        Ok(Arc::new(RealFile(file)))
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        match std::fs::remove_file(self.dir.join(name)) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
+            _ => Ok(()),
+        }
+    }
+
+    fn list(&self, folder: &str) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in std::fs::read_dir(self.dir.join(folder))? {
+            if let Ok(name) = entry?.file_name().into_string() {
+                names.push(name);
+            }
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    fn sync_names(&self) -> io::Result<()> {
+        File::open(self.dir.join("log"))?.sync_all()?;
+        File::open(&self.dir)?.sync_all()
+    }
+
+    fn free(&self) -> io::Result<u64> {
+        let stat = rustix::fs::statvfs(&self.dir)?;
+        Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+
+    fn release(&self) {
+        *lock(&self.lock) = None;
+    }
+}
+
+#[derive(Debug)]
+struct RealFile(File);
+
+impl DiskFile for RealFile {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.0.metadata()?.len())
+    }
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.0.read_exact_at(out, offset)
+    }
+    fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.0.write_all_at(bytes, offset)
+    }
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.0.set_len(len)
+    }
+    fn sync(&self) -> io::Result<()> {
+        Ok(rustix::fs::fdatasync(&self.0)?)
+    }
+}
+
+/// A disk in memory. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct Memory {
+    files: Arc<Mutex<BTreeMap<String, Arc<MemoryFile>>>>,
+}
+
+impl Memory {
+    /// An empty one.
+    pub fn new() -> Memory {
+        Memory::default()
+    }
+}
+
+impl Disk for Memory {
+    fn open(&self, name: &str, create: bool) -> io::Result<Arc<dyn DiskFile>> {
+        let mut files = lock(&self.files);
+        match files.get(name) {
+            Some(file) => Ok(file.clone()),
+            None if create => {
+                let file = Arc::new(MemoryFile::default());
+                files.insert(name.to_owned(), file.clone());
+                Ok(file)
+            }
+            None => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+    fn remove(&self, name: &str) -> io::Result<()> {
+        lock(&self.files).remove(name);
+        Ok(())
+    }
+    fn list(&self, folder: &str) -> io::Result<Vec<String>> {
+        let inside = |name: &String| Some(name.strip_prefix(folder)?.strip_prefix('/')?.to_owned());
+        Ok(lock(&self.files).keys().filter_map(inside).collect())
+    }
+    fn sync_names(&self) -> io::Result<()> {
+        Ok(())
+    }
+    fn free(&self) -> io::Result<u64> {
+        Ok(u64::MAX)
+    }
+}
+
+#[derive(Debug, Default)]
+struct MemoryFile(RwLock<Vec<u8>>);
+
+impl DiskFile for MemoryFile {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.0.read().unwrap_or_else(PoisonError::into_inner).len() as u64)
+    }
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        read_slice(&self.0.read().unwrap_or_else(PoisonError::into_inner), offset, out)
+    }
+    fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        write_slice(&mut self.0.write().unwrap_or_else(PoisonError::into_inner), offset, bytes);
+        Ok(())
+    }
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).resize(len as usize, 0);
+        Ok(())
+    }
+    fn sync(&self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Reads from a file's contents in memory.
+pub(crate) fn read_slice(contents: &[u8], offset: u64, out: &mut [u8]) -> io::Result<()> {
+    let start = usize::try_from(offset).map_err(|_| io::ErrorKind::UnexpectedEof)?;
+    let end = start.checked_add(out.len()).ok_or(io::ErrorKind::UnexpectedEof)?;
+    out.copy_from_slice(contents.get(start..end).ok_or(io::ErrorKind::UnexpectedEof)?);
+    Ok(())
+}
+
+/// Writes to a file's contents in memory.
+pub(crate) fn write_slice(contents: &mut Vec<u8>, offset: u64, bytes: &[u8]) {
+    let start = offset as usize;
+    let end = start + bytes.len();
+    if contents.len() < end {
+        contents.resize(end, 0);
+    }
+    contents[start..end].copy_from_slice(bytes);
+}
+
+/// Locks; a thread that panicked while it held the lock does not matter: every value behind our locks is whole at all times.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -55,6 +55,44 @@ impl fmt::Display for StoreError {
 }
 impl std::error::Error for StoreError {}
 
+impl From<std::io::Error> for StoreError {
+    fn from(e: std::io::Error) -> StoreError {
+        match e.kind() {
+            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => StoreError::Full,
+            _ => StoreError::Io(Arc::new(e)),
+        }
+    }
+}
+
+/// redb's errors are the disk's, or say that the catalogue is damaged.
+fn catalogue(e: redb::Error) -> StoreError {
+    match e {
+        redb::Error::Io(e) => e.into(),
+        e @ (redb::Error::Corrupted(_) | redb::Error::UpgradeRequired(_) | redb::Error::TableTypeMismatch { .. }) => {
+            StoreError::Io(Arc::new(std::io::Error::new(std::io::ErrorKind::InvalidData, e)))
+        }
+        other => StoreError::Io(Arc::new(std::io::Error::other(other))),
+    }
+}
+
+macro_rules! from_redb {
+    ($($error:ty),*) => {$(
+        impl From<$error> for StoreError {
+            fn from(e: $error) -> StoreError {
+                catalogue(e.into())
+            }
+        }
+    )*};
+}
+from_redb!(
+    redb::StorageError,
+    redb::TableError,
+    redb::TransactionError,
+    redb::CommitError,
+    redb::DatabaseError,
+    redb::SetDurabilityError
+);
+
 impl fmt::Display for OpenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

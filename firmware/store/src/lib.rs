@@ -9,23 +9,77 @@ pub mod error;
 pub mod limits;
 pub mod model;
 
+mod apply;
+mod catalogue;
+mod check;
+mod jobs;
+mod log;
+mod notify;
+mod open;
+mod perform;
+mod plan;
+mod reader;
+mod record;
+mod replay;
+mod scan;
+mod segment;
+mod structures;
+#[cfg(test)]
+mod tests;
+mod writer;
+
 pub use draft::Draft;
 pub use error::{OpenError, StoreError};
 pub use model::*;
+pub use notify::Watch;
 
+use jobs::{Job, Reply};
+use plan::Which;
+use std::ops::{Range, RangeInclusive};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 
 /// Called after a commit that changed a watched mailbox. Carries no data, may come early, late or doubled; must not block.
 pub type Waker = Arc<dyn Fn() + Send + Sync>;
 
-/// A subscription to a mailbox's changes; ends when dropped.
-#[derive(Debug)]
-pub struct Watch {}
+/// The store. Cloning shares it. When the last clone goes, it is closed.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
 
-/// The store. Cloning shares it.
-#[derive(Debug, Clone)]
-pub struct Store {}
+struct Inner {
+    shared: Arc<writer::Shared>,
+    sender: Mutex<Option<SyncSender<Job>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").finish_non_exhaustive()
+    }
+}
+
+impl Inner {
+    /// Lets the writer finish and waits for it.
+    fn finish(&self) {
+        drop(disk::lock(&self.sender).take());
+        let thread = disk::lock(&self.thread).take();
+        // a waker may have held the last clone: the writer cannot wait for itself
+        if let Some(thread) = thread.filter(|t| t.thread().id() != std::thread::current().id()) {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}
 
 /// How a store is opened.
 #[derive(Debug, Clone)]
@@ -38,147 +92,190 @@ pub struct Options {
     pub cache: usize,
 }
 
+impl Default for Options {
+    fn default() -> Options {
+        Options { max_message: 50 << 20, reserve: 64 << 20, cache: 8 << 20 }
+    }
+}
+
 type Result<T, E = StoreError> = std::result::Result<T, E>;
+
+fn sorted(uids: &[Uid]) -> Vec<u32> {
+    let mut uids: Vec<u32> = uids.iter().map(|u| u.get()).collect();
+    uids.sort_unstable();
+    uids.dedup();
+    uids
+}
 
 impl Store {
     /// Opens (or makes) the store in a directory of the file system, replaying the log's tail.
-    pub fn open(_dir: &Path, _options: Options) -> Result<Store, OpenError> {
-        todo!()
+    pub fn open(dir: &Path, options: Options) -> Result<Store, OpenError> {
+        let disk = Arc::new(disk::Directory::open(dir)?);
+        open::open(disk, options).map_err(|fault| fault.at(dir))
+    }
+    /// Opens (or makes) the store on a disk.
+    pub fn on_disk(disk: Arc<dyn disk::Disk>, options: Options) -> Result<Store, OpenError> {
+        open::open(disk, options).map_err(|fault| fault.at(Path::new("")))
     }
     /// A store on a disk in memory, for tests.
     pub fn in_memory() -> Store {
-        todo!()
+        let store = Store::on_disk(Arc::new(disk::Memory::new()), Options::default());
+        #[allow(clippy::panic)] // reason: nothing from outside takes part, and its users are tests
+        store.unwrap_or_else(|e| panic!("a store in memory: {e}"))
     }
     /// Writes a durable checkpoint and stops the writer. Later calls answer [`StoreError::Stopped`].
     pub fn close(&self) -> Result<()> {
-        todo!()
+        let done = self.ask(Job::Close);
+        self.inner.finish();
+        done
+    }
+
+    /// Hands the writer a job and waits for its answer.
+    pub(crate) fn ask<T>(&self, job: impl FnOnce(Reply<T>) -> Job) -> Result<T> {
+        let sender = disk::lock(&self.inner.sender).clone().ok_or(StoreError::Stopped)?;
+        let (reply, answer) = sync_channel(1);
+        sender.send(job(reply)).map_err(|_| StoreError::Stopped)?;
+        drop(sender);
+        answer.recv().map_err(|_| StoreError::Stopped)?
     }
 
     /// Makes the default mailboxes (INBOX, Drafts, Sent, Archive, Junk, Trash; all subscribed) if the account has none. Cheap if it has.
-    pub fn ensure_account(&self, _account: AccountId, _now: i64) -> Result<()> {
-        todo!()
+    pub fn ensure_account(&self, account: AccountId, now: i64) -> Result<()> {
+        if self.inner.shared.has_account(account)? {
+            return Ok(());
+        }
+        self.ask(|reply| Job::EnsureAccount(account.0, now, reply))
     }
     /// Removes an account with all its mail.
-    pub fn remove_account(&self, _account: AccountId) -> Result<()> {
-        todo!()
+    pub fn remove_account(&self, account: AccountId) -> Result<()> {
+        self.ask(|reply| Job::RemoveAccount(account.0, reply))
     }
     /// All mailboxes of the account, by name.
-    pub fn mailboxes(&self, _account: AccountId) -> Result<Vec<Mailbox>> {
-        todo!()
+    pub fn mailboxes(&self, account: AccountId) -> Result<Vec<Mailbox>> {
+        self.inner.shared.mailboxes(account)
     }
     /// The mailbox with this name.
-    pub fn mailbox(&self, _account: AccountId, _name: &MailboxName) -> Result<Option<Mailbox>> {
-        todo!()
+    pub fn mailbox(&self, account: AccountId, name: &MailboxName) -> Result<Option<Mailbox>> {
+        self.inner.shared.mailbox(account, name)
     }
     /// Makes a mailbox, and its missing parents (RFC 9051 §6.3.4). [`StoreError::Exists`], [`StoreError::Limit`].
     pub fn create_mailbox(
         &self,
-        _account: AccountId,
-        _name: &MailboxName,
-        _special_use: Option<SpecialUse>,
-        _now: i64,
+        account: AccountId,
+        name: &MailboxName,
+        special_use: Option<SpecialUse>,
+        now: i64,
     ) -> Result<Mailbox> {
-        todo!()
+        let name = name.clone();
+        self.ask(|reply| Job::Create { account: account.0, name, special_use, now, reply })
     }
     /// Deletes a mailbox and its messages; children stay (RFC 9051 §6.3.5). INBOX: [`StoreError::Inbox`]. Subscription stays.
-    pub fn delete_mailbox(&self, _account: AccountId, _name: &MailboxName) -> Result<()> {
-        todo!()
+    pub fn delete_mailbox(&self, account: AccountId, name: &MailboxName) -> Result<()> {
+        self.ask(|reply| Job::Delete(account.0, name.clone(), reply))
     }
     /// Renames a mailbox with its children, keeping UIDs and UIDVALIDITY, making missing parents; renaming INBOX moves
     /// its messages into a new mailbox and leaves INBOX empty (RFC 9051 §6.3.6).
-    pub fn rename_mailbox(&self, _account: AccountId, _from: &MailboxName, _to: &MailboxName, _now: i64) -> Result<()> {
-        todo!()
+    pub fn rename_mailbox(&self, account: AccountId, from: &MailboxName, to: &MailboxName, now: i64) -> Result<()> {
+        let (from, to) = (from.clone(), to.clone());
+        self.ask(|reply| Job::Rename { account: account.0, from, to, now, reply })
     }
     /// Subscribes or unsubscribes a name (it need not exist).
-    pub fn set_subscribed(&self, _account: AccountId, _name: &MailboxName, _subscribed: bool) -> Result<()> {
-        todo!()
+    pub fn set_subscribed(&self, account: AccountId, name: &MailboxName, subscribed: bool) -> Result<()> {
+        self.ask(|reply| Job::Subscribe(account.0, name.clone(), subscribed, reply))
     }
     /// Subscribed names, in order; a name without mailbox is possible.
-    pub fn subscriptions(&self, _account: AccountId) -> Result<Vec<MailboxName>> {
-        todo!()
+    pub fn subscriptions(&self, account: AccountId) -> Result<Vec<MailboxName>> {
+        self.inner.shared.subscriptions(account)
     }
     /// Counters of a mailbox.
-    pub fn status(&self, _mailbox: MailboxId) -> Result<Status> {
-        todo!()
+    pub fn status(&self, mailbox: MailboxId) -> Result<Status> {
+        self.inner.shared.status(mailbox)
     }
 
     /// A new message to be filled; its bytes stream to the log as they come.
     pub fn draft(&self) -> Result<Draft> {
-        todo!()
+        if self.inner.shared.closed.load(Relaxed) {
+            return Err(StoreError::Stopped);
+        }
+        Ok(Draft::new(self.clone()))
     }
     /// Delivers a finished draft to every target (the body is stored once), durable on return. One answer per target, in order.
-    pub fn deliver(&self, _draft: Draft, _targets: &[Target]) -> Result<Vec<Result<Appended>>> {
-        todo!()
+    pub fn deliver(&self, draft: Draft, targets: &[Target]) -> Result<Vec<Result<Appended>>> {
+        draft.deliver(targets)
     }
     /// Copies messages (RFC 9051 §6.4.7): flags and internal date kept, no body byte written. All or nothing. UIDs that
     /// are gone are skipped. Answers pairs of source and new UID in ascending order, and the target's UIDVALIDITY.
-    pub fn copy(&self, _from: MailboxId, _uids: &[Uid], _to: MailboxId, _now: i64) -> Result<Copied> {
-        todo!()
+    pub fn copy(&self, from: MailboxId, uids: &[Uid], to: MailboxId, now: i64) -> Result<Copied> {
+        let (from, to, uids) = (from.0, to.0, sorted(uids));
+        self.ask(|reply| Job::Copy { from, uids, to, now, remove: false, reply })
     }
     /// Moves messages atomically (RFC 6851).
-    pub fn move_messages(&self, _from: MailboxId, _uids: &[Uid], _to: MailboxId, _now: i64) -> Result<Copied> {
-        todo!()
+    pub fn move_messages(&self, from: MailboxId, uids: &[Uid], to: MailboxId, now: i64) -> Result<Copied> {
+        let (from, to, uids) = (from.0, to.0, sorted(uids));
+        self.ask(|reply| Job::Copy { from, uids, to, now, remove: true, reply })
     }
     /// Changes flags. Answers the rows as they are after it (of the messages that still exist, changed or not) and the UIDs
     /// left alone because their MODSEQ is above `unchanged_since` (RFC 7162 §3.1.3). Lazily durable.
     pub fn change_flags(
         &self,
-        _mailbox: MailboxId,
-        _uids: &[Uid],
-        _change: &FlagChange,
-        _unchanged_since: Option<ModSeq>,
+        mailbox: MailboxId,
+        uids: &[Uid],
+        change: &FlagChange,
+        unchanged_since: Option<ModSeq>,
     ) -> Result<FlagsChanged> {
-        todo!()
+        let (mailbox, uids, change) = (mailbox.0, sorted(uids), change.clone());
+        self.ask(|reply| Job::Flags { mailbox, uids, change, unchanged_since, reply })
     }
     /// Removes messages for good; answers the UIDs that were removed, ascending.
-    pub fn expunge(&self, _mailbox: MailboxId, _which: Expunge<'_>) -> Result<Vec<Uid>> {
-        todo!()
+    pub fn expunge(&self, mailbox: MailboxId, which: Expunge<'_>) -> Result<Vec<Uid>> {
+        let which = match which {
+            Expunge::Deleted => Which::Deleted,
+            Expunge::DeletedAmong(uids) => Which::Among { uids: sorted(uids), only_deleted: true },
+            Expunge::These(uids) => Which::Among { uids: sorted(uids), only_deleted: false },
+        };
+        self.ask(|reply| Job::Expunge { mailbox: mailbox.0, which, reply })
     }
 
     /// Everything a session needs to begin a view of the mailbox, from one moment.
-    pub fn snapshot(&self, _mailbox: MailboxId) -> Result<Snapshot> {
-        todo!()
+    pub fn snapshot(&self, mailbox: MailboxId) -> Result<Snapshot> {
+        self.inner.shared.snapshot(mailbox)
     }
     /// Claims the `\Recent` messages (RFC 3501 §2.3.2): the UID from which messages were recent, up to the present UIDNEXT.
     /// No later claim answers the same messages. Held in memory, kept lazily.
-    pub fn claim_recent(&self, _mailbox: MailboxId) -> Result<Uid> {
-        todo!()
+    pub fn claim_recent(&self, mailbox: MailboxId) -> Result<Uid> {
+        self.inner.shared.claim_recent(mailbox)
     }
     /// What happened after `since`: new and changed rows (ascending UID), vanished UIDs, the MODSEQ this answer is complete to.
-    pub fn changes_since(&self, _mailbox: MailboxId, _since: ModSeq) -> Result<Changes> {
-        todo!()
+    pub fn changes_since(&self, mailbox: MailboxId, since: ModSeq) -> Result<Changes> {
+        self.inner.shared.changes_since(mailbox, since)
     }
     /// Rows of messages with UIDs in the range, ascending, at most `limit`.
-    pub fn messages(
-        &self,
-        _mailbox: MailboxId,
-        _uids: std::ops::RangeInclusive<Uid>,
-        _limit: usize,
-    ) -> Result<Vec<Message>> {
-        todo!()
+    pub fn messages(&self, mailbox: MailboxId, uids: RangeInclusive<Uid>, limit: usize) -> Result<Vec<Message>> {
+        self.inner.shared.messages(mailbox, uids, limit)
     }
     /// One row.
-    pub fn message(&self, _mailbox: MailboxId, _uid: Uid) -> Result<Option<Message>> {
-        todo!()
+    pub fn message(&self, mailbox: MailboxId, uid: Uid) -> Result<Option<Message>> {
+        self.inner.shared.message(mailbox, uid)
     }
     /// Appends bytes of a message to `out`: `range` is cut to the message's size. Checks the log's crc. Its own short read.
-    pub fn read(&self, _blob: BlobId, _range: std::ops::Range<u64>, _out: &mut Vec<u8>) -> Result<()> {
-        todo!()
+    pub fn read(&self, blob: BlobId, range: Range<u64>, out: &mut Vec<u8>) -> Result<()> {
+        self.inner.shared.read(blob, range, out)
     }
     /// Envelope and structure of a message, from a bounded cache or by reading it once.
-    pub fn structure(&self, _blob: BlobId) -> Result<Arc<(message::Envelope, message::Part)>> {
-        todo!()
+    pub fn structure(&self, blob: BlobId) -> Result<Arc<(message::Envelope, message::Part)>> {
+        self.inner.shared.structure(blob)
     }
     /// Tells `waker` of every change to the mailbox from now on. Subscribe first, then read.
-    pub fn watch(&self, _mailbox: MailboxId, _waker: Waker) -> Watch {
-        todo!()
+    pub fn watch(&self, mailbox: MailboxId, waker: Waker) -> Watch {
+        self.inner.shared.watchers.watch(mailbox, waker)
     }
     /// Counters since the store was made or opened.
     pub fn stats(&self) -> Stats {
-        todo!()
+        self.inner.shared.stats()
     }
     /// Verifies every record's crc and the catalogue against the log; one line per fault found, empty if all is well.
     pub fn check(&self) -> Result<Vec<String>> {
-        todo!()
+        let (end, view) = self.ask(Job::Barrier)?;
+        check::check(&self.inner.shared, end, &view)
     }
 }

@@ -14,3 +14,35 @@ pub const MAILBOXES: usize = 10_000;
 pub const KEYWORD: usize = 128;
 /// Different keywords of a mailbox.
 pub const KEYWORDS: usize = 256;
+/// Octets of a log segment after which the next group of records begins a new one; a segment is longer by at most one group.
+pub const SEGMENT: u32 = 32 * 1024 * 1024;
+/// Every flush of the log is padded to a multiple of this, so that no durable block is written again.
+pub const BLOCK: u32 = 4096;
+/// Octets of a message in one PART record; what a draft holds in memory.
+pub const PART: usize = 64 * 1024;
+/// Octets of the payload of one record.
+pub const RECORD: usize = 64 * 1024 * 1024;
+/// Octets of records that wait in memory for a flush.
+pub const LOG_BUFFER: usize = 256 * 1024;
+/// Octets of message bodies in one group commit, roughly.
+pub const GROUP_BYTES: usize = 1024 * 1024;
+/// Operations in one group commit.
+pub const GROUP_JOBS: usize = 256;
+/// Operations that wait for the writer before callers have to wait to hand in theirs.
+pub const QUEUE: usize = 256;
+/// Octets of log after which the catalogue is made durable.
+pub const CHECKPOINT_BYTES: u64 = 16 * 1024 * 1024;
+/// Records after which the catalogue is made durable.
+pub const CHECKPOINT_RECORDS: u64 = 10_000;
+/// Time without writes after which the catalogue is made durable.
+pub const CHECKPOINT_IDLE: Duration = Duration::from_secs(600);
+/// Records applied in one transaction of a replay.
+pub const REPLAY_BATCH: u32 = 1_000;
+/// Octets of envelopes and structures kept in memory.
+pub const STRUCTURE_CACHE: usize = 4 * 1024 * 1024;
+/// UID ranges of recent changes kept in memory, over all mailboxes.
+pub const RECENT_CHANGES: usize = 32_768;
+/// Log segments kept open for reading.
+pub const OPEN_SEGMENTS: usize = 32;
+/// Octets read at once when the log is scanned.
+pub const SCAN_WINDOW: usize = 256 * 1024;

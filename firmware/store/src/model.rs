@@ -1,5 +1,6 @@
 //! The values of the store: numbers, names, flags, rows (RFC 9051 §2.3).
 
+use crate::limits;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 use std::collections::BTreeSet;
@@ -255,8 +256,30 @@ impl MailboxName {
         MailboxName(SmolStr::new_static("INBOX"))
     }
     /// Checks decoded UTF-8; one trailing separator is dropped; `inbox` in any case, also as first level, becomes `INBOX`.
-    pub fn parse(_text: &str) -> Result<MailboxName, NameError> {
-        todo!()
+    pub fn parse(text: &str) -> Result<MailboxName, NameError> {
+        let text = text.strip_suffix('/').unwrap_or(text);
+        if text.len() > limits::MAILBOX_NAME {
+            return Err(NameError("the mailbox name is too long"));
+        }
+        if text.split('/').any(str::is_empty) {
+            return Err(NameError("a mailbox name has no empty level"));
+        }
+        if text.split('/').count() > limits::MAILBOX_DEPTH {
+            return Err(NameError("the mailbox name has too many levels"));
+        }
+        // RFC 5198 control characters, and those that LIST patterns need
+        if text.chars().any(|c| c.is_control() || matches!(c, '*' | '%' | '\u{2028}' | '\u{2029}')) {
+            return Err(NameError("a mailbox name has no control characters, * or %"));
+        }
+        let first = text.split('/').next().unwrap_or_default();
+        if first.eq_ignore_ascii_case("INBOX") {
+            return Ok(MailboxName(SmolStr::new(format!("INBOX{}", &text[first.len()..]))));
+        }
+        Ok(MailboxName(SmolStr::new(text)))
+    }
+    /// A name from the store's own records.
+    pub(crate) fn stored(text: SmolStr) -> MailboxName {
+        MailboxName(text)
     }
     /// The text.
     pub fn as_str(&self) -> &str {
@@ -278,8 +301,20 @@ impl MailboxName {
 
 impl Keyword {
     /// Checks an atom that does not begin with `\`.
-    pub fn parse(_text: &str) -> Result<Keyword, NameError> {
-        todo!()
+    pub fn parse(text: &str) -> Result<Keyword, NameError> {
+        if text.is_empty() || text.len() > limits::KEYWORD {
+            return Err(NameError("a keyword is empty or too long"));
+        }
+        // atom of RFC 9051 §9, without resp-specials
+        let atom = |b: u8| b.is_ascii_graphic() && !b"(){%*\"\\]".contains(&b);
+        if !text.bytes().all(atom) {
+            return Err(NameError("a keyword is an atom"));
+        }
+        Ok(Keyword(SmolStr::new(text)))
+    }
+    /// A keyword from the store's own records.
+    pub(crate) fn stored(text: &str) -> Keyword {
+        Keyword(SmolStr::new(text))
     }
     /// As spelled.
     pub fn as_str(&self) -> &str {

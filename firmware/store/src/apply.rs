@@ -1,0 +1,260 @@
+//! What each event does to the catalogue: the same for the live writer and for replay.
+//!
+//! A replay may have lost records to damage, so an event that refers to what is not there does as much as it can.
+
+use crate::StoreError;
+use crate::catalogue::{BlobRow, Change, KeywordBits, MailboxRow, Row, Tables, keywords, rows};
+use crate::model::{Keyword, SpecialUse};
+use crate::record::{Copied, Created, Deliver, Event, Expunged, FlagsSet, Moved, Ranges, Renamed, ranges};
+use smol_str::{SmolStr, format_smolstr};
+
+type Result<T, E = StoreError> = std::result::Result<T, E>;
+
+/// Applies an event of an account.
+pub fn apply(t: &mut Tables<'_>, account: u32, event: &Event) -> Result<()> {
+    match event {
+        Event::Open(_) => Ok(()),
+        Event::Deliver(e) => deliver(t, account, e),
+        Event::Flags(e) => flags(t, e),
+        Event::Copy(e) => copy(t, account, e),
+        Event::Move(e) => move_messages(t, account, e),
+        Event::Expunge(e) => expunge(t, e),
+        Event::Create(e) => e.iter().try_for_each(|c| create(t, account, c)),
+        Event::Delete(mailbox) => delete(t, *mailbox),
+        Event::Rename(e) => rename(t, account, e),
+        Event::Subscribe(name, true) => Ok(t.subscriptions.insert((account, name.as_str()), ()).map(drop)?),
+        Event::Subscribe(name, false) => Ok(t.subscriptions.remove((account, name.as_str())).map(drop)?),
+        Event::Account(e) => {
+            t.accounts.insert(account, ())?;
+            e.iter().try_for_each(|c| create(t, account, c))
+        }
+        Event::RemoveAccount => remove_account(t, account),
+    }
+}
+
+/// The mailbox; one whose CREATE was lost is made again under a name that says so.
+fn mailbox(t: &mut Tables<'_>, account: u32, id: u32) -> Result<MailboxRow> {
+    if let Some(row) = t.find_mailbox(id)? {
+        return Ok(row);
+    }
+    let created = Created {
+        mailbox: id,
+        name: format_smolstr!("Recovered-{id}"),
+        uid_validity: t.meta.last_uid_validity.saturating_add(1),
+        special_use: None::<SpecialUse>,
+        subscribed: true,
+    };
+    t.accounts.insert(account, ())?;
+    create(t, account, &created)?;
+    t.mailbox(id)
+}
+
+fn create(t: &mut Tables<'_>, account: u32, c: &Created) -> Result<()> {
+    let row = MailboxRow {
+        account,
+        name: c.name.clone(),
+        uid_validity: c.uid_validity,
+        special_use: c.special_use,
+        uid_next: 1,
+        modseq: 1,
+        messages: 0,
+        unseen: 0,
+        deleted: 0,
+        size: 0,
+        recent: 1,
+    };
+    t.put_mailbox(c.mailbox, &row)?;
+    t.names.insert((account, c.name.as_str()), c.mailbox)?;
+    if c.subscribed {
+        t.subscriptions.insert((account, c.name.as_str()), ())?;
+    }
+    t.meta.last_mailbox = t.meta.last_mailbox.max(c.mailbox);
+    t.meta.last_uid_validity = t.meta.last_uid_validity.max(c.uid_validity);
+    Ok(())
+}
+
+/// The bits of keywords in a mailbox, numbering new ones.
+fn keyword_bits(t: &mut Tables<'_>, mailbox: u32, names: &[Keyword]) -> Result<KeywordBits> {
+    if names.is_empty() {
+        return Ok(KeywordBits::default());
+    }
+    let mut known = keywords(&t.keywords, mailbox)?;
+    for name in names {
+        if known.number(name).is_none() {
+            t.keywords.insert((mailbox, known.0.len() as u16), name.as_str())?;
+            known.0.push(name.clone());
+        }
+    }
+    Ok(known.bits(names))
+}
+
+/// Puts a message into a mailbox whose row the caller stores.
+fn insert(t: &mut Tables<'_>, id: u32, mailbox: &mut MailboxRow, uid: u32, row: &Row) -> Result<()> {
+    t.put_row(id, uid, row)?;
+    mailbox.count(row, true);
+    mailbox.uid_next = mailbox.uid_next.max(uid.saturating_add(1));
+    mailbox.modseq = mailbox.modseq.max(row.modseq);
+    t.meta.messages += 1;
+    t.meta.message_bytes = t.meta.message_bytes.saturating_add(row.size);
+    Ok(())
+}
+
+fn deliver(t: &mut Tables<'_>, account: u32, e: &Deliver) -> Result<()> {
+    let blob = BlobRow { size: e.size, references: e.targets.len() as u32, extents: e.extents.clone() };
+    t.put_blob(e.blob, &blob)?;
+    for target in &e.targets {
+        let mut into = mailbox(t, account, target.mailbox)?;
+        let row = Row {
+            modseq: target.modseq,
+            bits: target.flags.bits,
+            internal_date: target.internal_date,
+            save_date: target.save_date,
+            size: e.size,
+            blob: e.blob,
+            keywords: keyword_bits(t, target.mailbox, &target.flags.keywords)?,
+        };
+        insert(t, target.mailbox, &mut into, target.uid, &row)?;
+        t.put_mailbox(target.mailbox, &into)?;
+        changed(t, target.mailbox, target.modseq, vec![(target.uid, target.uid)], Ranges::new());
+    }
+    Ok(())
+}
+
+fn changed(t: &mut Tables<'_>, mailbox: u32, modseq: u64, changed: Ranges, vanished: Ranges) {
+    t.changes.push(Change { mailbox, modseq, changed, vanished });
+}
+
+/// The messages there are among these.
+fn present(t: &Tables<'_>, mailbox: u32, uids: &Ranges) -> Result<Vec<(u32, Row)>> {
+    let mut found = Vec::new();
+    for range in uids {
+        rows(&t.messages, mailbox, *range, |uid, row| {
+            found.push((uid, row));
+            Ok(true)
+        })?;
+    }
+    Ok(found)
+}
+
+fn flags(t: &mut Tables<'_>, e: &FlagsSet) -> Result<()> {
+    let Some(mut mailbox) = t.find_mailbox(e.mailbox)? else { return Ok(()) };
+    let mut uids = Vec::new();
+    for (flags, range) in &e.groups {
+        let keywords = keyword_bits(t, e.mailbox, &flags.keywords)?;
+        for (uid, old) in present(t, e.mailbox, range)? {
+            let new = Row { modseq: e.modseq, bits: flags.bits, keywords, ..old };
+            mailbox.count(&old, false);
+            mailbox.count(&new, true);
+            t.put_row(e.mailbox, uid, &new)?;
+            uids.push(uid);
+        }
+    }
+    mailbox.modseq = mailbox.modseq.max(e.modseq);
+    t.put_mailbox(e.mailbox, &mailbox)?;
+    uids.sort_unstable();
+    changed(t, e.mailbox, e.modseq, ranges(uids), Ranges::new());
+    Ok(())
+}
+
+fn copy(t: &mut Tables<'_>, account: u32, e: &Copied) -> Result<()> {
+    let mut into = mailbox(t, account, e.to)?;
+    let source_keywords = keywords(&t.keywords, e.from)?;
+    // every UID of the ranges existed when this was logged: its copy's UID follows from its place among them
+    let sources = e.uids.iter().flat_map(|(first, last)| *first..=*last);
+    let mut last = None;
+    for (source, uid) in sources.zip(e.first..) {
+        last = Some(uid);
+        let Some(old) = crate::catalogue::row(&t.messages, e.from, source)? else { continue };
+        let names: Vec<Keyword> = source_keywords.named(&old.keywords).cloned().collect();
+        let row = Row { modseq: e.modseq, save_date: e.save_date, keywords: keyword_bits(t, e.to, &names)?, ..old };
+        insert(t, e.to, &mut into, uid, &row)?;
+        if let Some(mut blob) = t.blob(row.blob)? {
+            blob.references += 1;
+            t.put_blob(row.blob, &blob)?;
+        }
+    }
+    if let Some(last) = last {
+        into.uid_next = into.uid_next.max(last.saturating_add(1));
+        changed(t, e.to, e.modseq, vec![(e.first, last)], Ranges::new());
+    }
+    t.put_mailbox(e.to, &into)
+}
+
+fn move_messages(t: &mut Tables<'_>, account: u32, e: &Moved) -> Result<()> {
+    copy(t, account, &e.copied)?;
+    expunge(t, &Expunged { mailbox: e.copied.from, modseq: e.from_modseq, uids: e.copied.uids.clone() })
+}
+
+/// Takes a message's share of its blob and of the totals away.
+fn forget(t: &mut Tables<'_>, row: &Row) -> Result<()> {
+    t.meta.messages = t.meta.messages.saturating_sub(1);
+    t.meta.message_bytes = t.meta.message_bytes.saturating_sub(row.size);
+    if let Some(mut blob) = t.blob(row.blob)? {
+        blob.references = blob.references.saturating_sub(1);
+        t.put_blob(row.blob, &blob)?;
+    }
+    Ok(())
+}
+
+fn expunge(t: &mut Tables<'_>, e: &Expunged) -> Result<()> {
+    let Some(mut mailbox) = t.find_mailbox(e.mailbox)? else { return Ok(()) };
+    for (uid, row) in present(t, e.mailbox, &e.uids)? {
+        t.messages.remove((e.mailbox, uid))?;
+        mailbox.count(&row, false);
+        forget(t, &row)?;
+    }
+    for (first, last) in &e.uids {
+        t.vanished.insert((e.mailbox, e.modseq, *first), *last)?;
+    }
+    mailbox.modseq = mailbox.modseq.max(e.modseq);
+    t.put_mailbox(e.mailbox, &mailbox)?;
+    changed(t, e.mailbox, e.modseq, Ranges::new(), e.uids.clone());
+    Ok(())
+}
+
+fn delete(t: &mut Tables<'_>, id: u32) -> Result<()> {
+    let Some(mailbox) = t.find_mailbox(id)? else { return Ok(()) };
+    for (uid, row) in present(t, id, &vec![(0, u32::MAX)])? {
+        t.messages.remove((id, uid))?;
+        forget(t, &row)?;
+    }
+    t.keywords.retain_in((id, 0)..=(id, u16::MAX), |_, _| false)?;
+    t.vanished.retain_in((id, 0, 0)..=(id, u64::MAX, u32::MAX), |_, _| false)?;
+    t.names.remove((mailbox.account, mailbox.name.as_str()))?;
+    t.remove_mailbox(id)?;
+    changed(t, id, u64::MAX, Ranges::new(), Ranges::new());
+    Ok(())
+}
+
+fn rename(t: &mut Tables<'_>, account: u32, e: &Renamed) -> Result<()> {
+    let mut found: Vec<(u32, MailboxRow, &SmolStr)> = Vec::new();
+    for (id, name) in &e.names {
+        if let Some(row) = t.find_mailbox(*id)? {
+            t.names.remove((account, row.name.as_str()))?;
+            found.push((*id, row, name));
+        }
+    }
+    for (id, mut row, name) in found {
+        row.name = name.clone();
+        t.names.insert((account, name.as_str()), id)?;
+        t.put_mailbox(id, &row)?;
+        let modseq = row.modseq;
+        changed(t, id, modseq, Ranges::new(), Ranges::new());
+    }
+    e.created.iter().try_for_each(|c| create(t, account, c))?;
+    match &e.moved {
+        Some(moved) => move_messages(t, account, moved),
+        None => Ok(()),
+    }
+}
+
+fn remove_account(t: &mut Tables<'_>, account: u32) -> Result<()> {
+    for (_, mailbox) in crate::catalogue::names(&t.names, account)? {
+        delete(t, mailbox)?;
+    }
+    for name in crate::catalogue::subscriptions(&t.subscriptions, account)? {
+        t.subscriptions.remove((account, name.as_str()))?;
+    }
+    t.accounts.remove(account)?;
+    Ok(())
+}

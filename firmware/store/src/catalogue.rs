@@ -1,0 +1,613 @@
+//! The catalogue: what the log amounts to, in redb tables. Derived, lazily durable, rebuilt from the log when lost.
+
+use crate::disk::{Disk, DiskFile};
+use crate::model::*;
+use crate::record::{DELETED, Extent, Position, SEEN, flag_bits};
+use crate::StoreError;
+use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable, Table, TableDefinition, WriteTransaction};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use smol_str::SmolStr;
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+
+type Result<T, E = StoreError> = std::result::Result<T, E>;
+
+/// The file's name.
+pub const FILE: &str = "catalogue.redb";
+/// The version of the tables; another one is rebuilt from the log.
+const VERSION: u32 = 1;
+
+type Bytes = &'static [u8];
+/// One row: [`Meta`].
+pub const META: TableDefinition<u8, Bytes> = TableDefinition::new("meta");
+/// Account numbers.
+pub const ACCOUNTS: TableDefinition<u32, ()> = TableDefinition::new("accounts");
+/// (account, name) to mailbox.
+pub const NAMES: TableDefinition<(u32, &str), u32> = TableDefinition::new("names");
+/// (account, name) of subscriptions.
+pub const SUBSCRIPTIONS: TableDefinition<(u32, &str), ()> = TableDefinition::new("subscriptions");
+/// Mailbox to [`MailboxRow`].
+pub const MAILBOXES: TableDefinition<u32, Bytes> = TableDefinition::new("mailboxes");
+/// (mailbox, UID) to [`Row`].
+pub const MESSAGES: TableDefinition<(u32, u32), Bytes> = TableDefinition::new("messages");
+/// (mailbox, number) to keyword: the numbers are bits of [`Row::keywords`].
+pub const KEYWORDS: TableDefinition<(u32, u16), &str> = TableDefinition::new("keywords");
+/// (mailbox, MODSEQ, first UID) to last UID.
+pub const VANISHED: TableDefinition<(u32, u64, u32), u32> = TableDefinition::new("vanished");
+/// Blob to [`BlobRow`].
+pub const BLOBS: TableDefinition<u64, Bytes> = TableDefinition::new("blobs");
+
+/// How far the catalogue is, and what was given out.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Meta {
+    /// Version of the tables.
+    pub version: u32,
+    /// The store it belongs to.
+    pub store: u64,
+    /// The last record applied.
+    pub lsn: u64,
+    /// Where it ended.
+    pub end: Position,
+    /// The last mailbox number given.
+    pub last_mailbox: u32,
+    /// The last UIDVALIDITY given.
+    pub last_uid_validity: u32,
+    /// Messages held.
+    pub messages: u64,
+    /// Their sizes.
+    pub message_bytes: u64,
+}
+
+/// A mailbox.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MailboxRow {
+    /// Whose.
+    pub account: u32,
+    /// Name.
+    pub name: SmolStr,
+    /// UIDVALIDITY.
+    pub uid_validity: u32,
+    /// Role.
+    pub special_use: Option<SpecialUse>,
+    /// Next UID.
+    pub uid_next: u32,
+    /// Highest MODSEQ.
+    pub modseq: u64,
+    /// Messages.
+    pub messages: u32,
+    /// Those without `\Seen`.
+    pub unseen: u32,
+    /// Those with `\Deleted`.
+    pub deleted: u32,
+    /// Sum of sizes.
+    pub size: u64,
+    /// UID from which messages are `\Recent`, as last kept.
+    pub recent: u32,
+}
+
+impl MailboxRow {
+    /// Counts a message in or out.
+    pub fn count(&mut self, row: &Row, come: bool) {
+        let step = |n: &mut u32, by: bool| {
+            *n = if come { n.saturating_add(by.into()) } else { n.saturating_sub(by.into()) };
+        };
+        step(&mut self.messages, true);
+        step(&mut self.unseen, row.bits & SEEN == 0);
+        step(&mut self.deleted, row.bits & DELETED != 0);
+        self.size = if come { self.size.saturating_add(row.size) } else { self.size.saturating_sub(row.size) };
+    }
+}
+
+/// A set of keyword numbers.
+pub type KeywordBits = [u64; 4];
+
+/// A message in a mailbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Row {
+    /// MODSEQ.
+    pub modseq: u64,
+    /// System flags.
+    pub bits: u8,
+    /// INTERNALDATE.
+    pub internal_date: i64,
+    /// SAVEDATE.
+    pub save_date: i64,
+    /// Size.
+    pub size: u64,
+    /// Bytes.
+    pub blob: u64,
+    /// Keywords.
+    pub keywords: KeywordBits,
+}
+
+const ROW: usize = 41;
+
+impl Row {
+    /// Its bytes: fixed numbers, then as many octets of keyword bits as are needed.
+    pub fn encode(&self, out: &mut [u8; ROW + 32]) -> usize {
+        out[0] = self.bits;
+        let numbers =
+            [self.modseq, self.internal_date as u64, self.save_date as u64, self.size, self.blob].into_iter();
+        for (chunk, n) in out[1..].chunks_exact_mut(8).zip(numbers.chain(self.keywords)) {
+            chunk.copy_from_slice(&n.to_le_bytes());
+        }
+        let unused = out[ROW..].iter().rev().take_while(|b| **b == 0).count();
+        out.len() - unused
+    }
+
+    /// Reads it.
+    pub fn decode(bytes: &[u8]) -> Result<Row> {
+        let mut full = [0; ROW + 32];
+        full.get_mut(..bytes.len()).filter(|_| bytes.len() >= ROW).ok_or_else(damaged)?.copy_from_slice(bytes);
+        let n = |i: usize| u64::from_le_bytes(std::array::from_fn(|k| full[1 + i * 8 + k]));
+        Ok(Row {
+            bits: full[0],
+            modseq: n(0),
+            internal_date: n(1) as i64,
+            save_date: n(2) as i64,
+            size: n(3),
+            blob: n(4),
+            keywords: std::array::from_fn(|i| n(5 + i)),
+        })
+    }
+}
+
+/// Where a message's bytes are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlobRow {
+    /// Size.
+    pub size: u64,
+    /// Messages that share it; kept at 0 for views that still show them, until its space is reclaimed.
+    pub references: u32,
+    /// Its records.
+    pub extents: Vec<Extent>,
+}
+
+/// Keywords of a mailbox, in the order of their numbers.
+#[derive(Debug, Clone, Default)]
+pub struct Keywords(pub Vec<Keyword>);
+
+impl Keywords {
+    /// The number of a keyword.
+    pub fn number(&self, keyword: &Keyword) -> Option<usize> {
+        self.0.iter().position(|k| k == keyword)
+    }
+
+    /// The bits of those that are known.
+    pub fn bits<'a>(&self, keywords: impl IntoIterator<Item = &'a Keyword>) -> KeywordBits {
+        let mut bits = KeywordBits::default();
+        for n in keywords.into_iter().filter_map(|k| self.number(k)) {
+            if let Some(word) = bits.get_mut(n / 64) {
+                *word |= 1 << (n % 64);
+            }
+        }
+        bits
+    }
+
+    /// The keywords of these bits.
+    pub fn named(&self, bits: &KeywordBits) -> impl Iterator<Item = &Keyword> {
+        let bits = *bits;
+        self.0.iter().enumerate().filter(move |(n, _)| bits.get(n / 64).is_some_and(|w| w >> (n % 64) & 1 == 1)).map(|(_, k)| k)
+    }
+}
+
+/// A row as the public sees it.
+pub fn message(uid: u32, row: &Row, keywords: &Keywords) -> Result<Message> {
+    let has = |bit: u8| row.bits & bit != 0;
+    Ok(Message {
+        uid: Uid::new(uid).ok_or_else(damaged)?,
+        modseq: ModSeq(row.modseq),
+        flags: Flags {
+            seen: has(1),
+            answered: has(2),
+            flagged: has(4),
+            deleted: has(8),
+            draft: has(16),
+            keywords: keywords.named(&row.keywords).cloned().collect(),
+        },
+        internal_date: row.internal_date,
+        save_date: row.save_date,
+        size: row.size,
+        blob: BlobId(row.blob),
+    })
+}
+
+/// Flags as a row keeps them.
+pub fn flags_of(flags: &Flags, keywords: &Keywords) -> (u8, KeywordBits) {
+    (flag_bits(flags), keywords.bits(&flags.keywords))
+}
+
+/// The catalogue contradicts itself.
+pub fn damaged() -> StoreError {
+    StoreError::Io(Arc::new(io::Error::new(io::ErrorKind::InvalidData, "the catalogue is damaged")))
+}
+
+fn value<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+    postcard::from_bytes(bytes).map_err(|_| damaged())
+}
+
+fn stored<T: Serialize>(value: &T) -> Result<Vec<u8>> {
+    postcard::to_stdvec(value).map_err(|_| damaged())
+}
+
+// What readers and the writer read alike.
+
+/// The meta row.
+pub fn meta(t: &impl ReadableTable<u8, Bytes>) -> Result<Option<Meta>> {
+    t.get(0)?.map(|v| value(v.value())).transpose()
+}
+
+/// A mailbox.
+pub fn mailbox_row(t: &impl ReadableTable<u32, Bytes>, mailbox: u32) -> Result<MailboxRow> {
+    value(t.get(mailbox)?.ok_or(StoreError::NoSuchMailbox)?.value())
+}
+
+/// Names of an account with their mailboxes, in order.
+pub fn names(t: &impl ReadableTable<(u32, &'static str), u32>, account: u32) -> Result<Vec<(SmolStr, u32)>> {
+    let mut out = Vec::new();
+    for entry in t.range((account, "")..)? {
+        let (key, id) = entry?;
+        let (owner, name) = key.value();
+        if owner != account {
+            break;
+        }
+        out.push((SmolStr::new(name), id.value()));
+    }
+    Ok(out)
+}
+
+/// Subscribed names of an account, in order.
+pub fn subscriptions(t: &impl ReadableTable<(u32, &'static str), ()>, account: u32) -> Result<Vec<SmolStr>> {
+    let mut out = Vec::new();
+    for entry in t.range((account, "")..)? {
+        let (key, ()) = entry.map(|(k, v)| (k, v.value()))?;
+        let (owner, name) = key.value();
+        if owner != account {
+            break;
+        }
+        out.push(SmolStr::new(name));
+    }
+    Ok(out)
+}
+
+/// Keywords of a mailbox.
+pub fn keywords(t: &impl ReadableTable<(u32, u16), &'static str>, mailbox: u32) -> Result<Keywords> {
+    let mut out = Keywords::default();
+    for entry in t.range((mailbox, 0)..=(mailbox, u16::MAX))? {
+        out.0.push(Keyword::stored(entry?.1.value()));
+    }
+    Ok(out)
+}
+
+/// One message.
+pub fn row(t: &impl ReadableTable<(u32, u32), Bytes>, mailbox: u32, uid: u32) -> Result<Option<Row>> {
+    t.get((mailbox, uid))?.map(|v| Row::decode(v.value())).transpose()
+}
+
+/// Rows of a mailbox, ascending, given to `each` until it says `false`.
+pub fn rows(
+    t: &impl ReadableTable<(u32, u32), Bytes>,
+    mailbox: u32,
+    (first, last): (u32, u32),
+    mut each: impl FnMut(u32, Row) -> Result<bool>,
+) -> Result<()> {
+    if first > last {
+        return Ok(());
+    }
+    for entry in t.range((mailbox, first)..=(mailbox, last))? {
+        let (key, bytes) = entry?;
+        if !each(key.value().1, Row::decode(bytes.value())?)? {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// A blob.
+pub fn blob(t: &impl ReadableTable<u64, Bytes>, blob: u64) -> Result<Option<BlobRow>> {
+    t.get(blob)?.map(|v| value(v.value())).transpose()
+}
+
+/// All tables, open for one transaction of the writer.
+pub struct Tables<'t> {
+    meta_table: Table<'t, u8, Bytes>,
+    /// The meta row, stored by [`Tables::finish`].
+    pub meta: Meta,
+    /// [`ACCOUNTS`]
+    pub accounts: Table<'t, u32, ()>,
+    /// [`NAMES`]
+    pub names: Table<'t, (u32, &'static str), u32>,
+    /// [`SUBSCRIPTIONS`]
+    pub subscriptions: Table<'t, (u32, &'static str), ()>,
+    mailboxes: Table<'t, u32, Bytes>,
+    /// [`MESSAGES`]
+    pub messages: Table<'t, (u32, u32), Bytes>,
+    /// [`KEYWORDS`]
+    pub keywords: Table<'t, (u32, u16), &'static str>,
+    /// [`VANISHED`]
+    pub vanished: Table<'t, (u32, u64, u32), u32>,
+    blobs: Table<'t, u64, Bytes>,
+    /// What changed in which mailbox, for watchers and the memory of recent changes.
+    pub changes: Vec<Change>,
+}
+
+/// What one event did to one mailbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// The mailbox.
+    pub mailbox: u32,
+    /// Its MODSEQ after it.
+    pub modseq: u64,
+    /// New and changed messages.
+    pub changed: crate::record::Ranges,
+    /// Messages that are gone.
+    pub vanished: crate::record::Ranges,
+}
+
+impl<'t> Tables<'t> {
+    /// Opens them, making those that are missing.
+    pub fn open(txn: &'t WriteTransaction) -> Result<Tables<'t>> {
+        let meta_table = txn.open_table(META)?;
+        let meta = meta(&meta_table)?.unwrap_or_default();
+        Ok(Tables {
+            meta_table,
+            meta,
+            accounts: txn.open_table(ACCOUNTS)?,
+            names: txn.open_table(NAMES)?,
+            subscriptions: txn.open_table(SUBSCRIPTIONS)?,
+            mailboxes: txn.open_table(MAILBOXES)?,
+            messages: txn.open_table(MESSAGES)?,
+            keywords: txn.open_table(KEYWORDS)?,
+            vanished: txn.open_table(VANISHED)?,
+            blobs: txn.open_table(BLOBS)?,
+            changes: Vec::new(),
+        })
+    }
+
+    /// Notes how far the log is applied.
+    pub fn finish(&mut self, lsn: u64, end: Position) -> Result<()> {
+        self.meta.lsn = lsn;
+        self.meta.end = end;
+        self.meta_table.insert(0, stored(&self.meta)?.as_slice())?;
+        Ok(())
+    }
+
+    /// A mailbox.
+    pub fn mailbox(&self, mailbox: u32) -> Result<MailboxRow> {
+        mailbox_row(&self.mailboxes, mailbox)
+    }
+
+    /// A mailbox, if it is there.
+    pub fn find_mailbox(&self, mailbox: u32) -> Result<Option<MailboxRow>> {
+        match self.mailbox(mailbox) {
+            Ok(row) => Ok(Some(row)),
+            Err(StoreError::NoSuchMailbox) => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// The mailbox of this name.
+    pub fn by_name(&self, account: u32, name: &str) -> Result<Option<u32>> {
+        Ok(self.names.get((account, name))?.map(|v| v.value()))
+    }
+
+    /// Whether an account exists.
+    pub fn has_account(&self, account: u32) -> Result<bool> {
+        Ok(self.accounts.get(account)?.is_some())
+    }
+
+    /// Whether a name is subscribed.
+    pub fn is_subscribed(&self, account: u32, name: &str) -> Result<bool> {
+        Ok(self.subscriptions.get((account, name))?.is_some())
+    }
+
+    /// Stores a mailbox.
+    pub fn put_mailbox(&mut self, mailbox: u32, row: &MailboxRow) -> Result<()> {
+        self.mailboxes.insert(mailbox, stored(row)?.as_slice())?;
+        Ok(())
+    }
+
+    /// Removes a mailbox's row.
+    pub fn remove_mailbox(&mut self, mailbox: u32) -> Result<()> {
+        self.mailboxes.remove(mailbox)?;
+        Ok(())
+    }
+
+    /// Numbers of all mailboxes.
+    pub fn all_mailboxes(&self) -> Result<Vec<u32>> {
+        self.mailboxes.iter()?.map(|entry| Ok(entry?.0.value())).collect()
+    }
+
+    /// Stores a message.
+    pub fn put_row(&mut self, mailbox: u32, uid: u32, row: &Row) -> Result<()> {
+        let mut bytes = [0; ROW + 32];
+        let len = row.encode(&mut bytes);
+        self.messages.insert((mailbox, uid), &bytes[..len])?;
+        Ok(())
+    }
+
+    /// A blob.
+    pub fn blob(&self, id: u64) -> Result<Option<BlobRow>> {
+        blob(&self.blobs, id)
+    }
+
+    /// Stores a blob.
+    pub fn put_blob(&mut self, id: u64, row: &BlobRow) -> Result<()> {
+        self.blobs.insert(id, stored(row)?.as_slice())?;
+        Ok(())
+    }
+}
+
+/// The database, which may have to be opened anew.
+#[derive(Debug)]
+pub struct Catalogue {
+    disk: Arc<dyn Disk>,
+    cache: usize,
+    name: &'static str,
+    database: RwLock<Option<(Database, Arc<AtomicBool>)>>,
+    /// Octets written.
+    pub written: Arc<AtomicU64>,
+    sync_failed: Arc<AtomicBool>,
+}
+
+/// A read transaction. Short: copy out and drop.
+pub struct Reader<'a> {
+    txn: ReadTransaction,
+    _open: RwLockReadGuard<'a, Option<(Database, Arc<AtomicBool>)>>,
+}
+
+impl std::ops::Deref for Reader<'_> {
+    type Target = ReadTransaction;
+    fn deref(&self) -> &ReadTransaction {
+        &self.txn
+    }
+}
+
+impl Catalogue {
+    /// Opens the file, or makes an empty one where there is none that can be read.
+    pub fn open(disk: Arc<dyn Disk>, name: &'static str, cache: usize) -> Result<Catalogue> {
+        let written = Arc::<AtomicU64>::default();
+        let sync_failed = Arc::<AtomicBool>::default();
+        let catalogue = Catalogue { disk, cache, name, database: RwLock::new(None), written, sync_failed };
+        catalogue.reopen_or_start_over()?;
+        Ok(catalogue)
+    }
+
+    /// Opens the file as it was at its last durable commit, or makes an empty one if it cannot be read.
+    pub fn reopen_or_start_over(&self) -> Result<()> {
+        match self.reopen() {
+            Err(StoreError::Io(e)) if e.kind() == io::ErrorKind::InvalidData => {
+                tracing::warn!("the catalogue cannot be read ({e}): it is rebuilt from the log");
+                self.start_over()
+            }
+            other => other,
+        }
+    }
+
+    /// Throws it away and makes an empty one.
+    pub fn start_over(&self) -> Result<()> {
+        self.close();
+        self.disk.remove(self.name)?;
+        self.reopen()
+    }
+
+    fn reopen(&self) -> Result<()> {
+        let mut slot = self.database.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some((database, alive)) = slot.take() {
+            alive.store(false, Relaxed);
+            drop(database);
+        }
+        let alive = Arc::new(AtomicBool::new(true));
+        let file = self.disk.open(self.name, true)?;
+        let backend = Backend { file, alive: alive.clone(), written: self.written.clone(), sync_failed: self.sync_failed.clone() };
+        let mut builder = Database::builder();
+        let database = builder.set_cache_size(self.cache).create_with_backend(backend)?;
+        *slot = Some((database, alive));
+        Ok(())
+    }
+
+    /// Closes the file.
+    pub fn close(&self) {
+        *self.database.write().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Begins to read.
+    pub fn read(&self) -> Result<Reader<'_>> {
+        let open = self.database.read().unwrap_or_else(PoisonError::into_inner);
+        let (database, _) = open.as_ref().ok_or(StoreError::Stopped)?;
+        Ok(Reader { txn: database.begin_read()?, _open: open })
+    }
+
+    /// A read transaction that may last: it costs space until it is dropped.
+    pub fn view(&self) -> Result<ReadTransaction> {
+        Ok(self.read()?.txn)
+    }
+
+    /// Whether making something durable failed.
+    pub fn sync_failed(&self) -> bool {
+        self.sync_failed.load(Relaxed)
+    }
+
+    /// Begins to write.
+    pub fn write(&self) -> Result<WriteTransaction> {
+        let open = self.database.read().unwrap_or_else(PoisonError::into_inner);
+        let (database, _) = open.as_ref().ok_or(StoreError::Stopped)?;
+        Ok(database.begin_write()?)
+    }
+
+    /// How far it is; starts over if it belongs to another store or version.
+    pub fn progress(&self, store: u64) -> Result<Meta> {
+        let found = match self.read()?.open_table(META) {
+            Ok(table) => meta(&table).ok().flatten(),
+            Err(redb::TableError::TableDoesNotExist(_)) => None,
+            Err(e) => return Err(e.into()),
+        };
+        if let Some(meta) = found
+            && meta.version == VERSION
+            && meta.store == store
+        {
+            return Ok(meta);
+        }
+        self.start_over()?;
+        let txn = self.write()?;
+        {
+            let mut tables = Tables::open(&txn)?;
+            tables.meta = Meta { version: VERSION, store, ..Meta::default() };
+            tables.finish(0, Position::default())?;
+        }
+        commit_lazily(txn)?;
+        Ok(Meta { version: VERSION, store, ..Meta::default() })
+    }
+}
+
+/// Commits so that readers see it, without writing.
+pub fn commit_lazily(mut txn: WriteTransaction) -> Result<()> {
+    txn.set_durability(redb::Durability::None)?;
+    Ok(txn.commit()?)
+}
+
+/// Commits durably; opening after a power cut is quick then.
+pub fn commit_durably(mut txn: WriteTransaction) -> Result<()> {
+    txn.set_quick_repair(true);
+    Ok(txn.commit()?)
+}
+
+/// redb's storage on our disk.
+#[derive(Debug)]
+struct Backend {
+    file: Arc<dyn DiskFile>,
+    /// Cleared when a database is given up: what it still holds in memory must not reach the file.
+    alive: Arc<AtomicBool>,
+    written: Arc<AtomicU64>,
+    sync_failed: Arc<AtomicBool>,
+}
+
+impl Backend {
+    fn alive(&self) -> io::Result<()> {
+        if self.alive.load(Relaxed) { Ok(()) } else { Err(io::Error::other("given up")) }
+    }
+}
+
+impl redb::StorageBackend for Backend {
+    fn len(&self) -> io::Result<u64> {
+        self.file.len()
+    }
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.file.read(offset, out)
+    }
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.alive()?;
+        self.file.set_len(len)
+    }
+    fn sync_data(&self) -> io::Result<()> {
+        self.alive()?;
+        self.file.sync().inspect_err(|_| self.sync_failed.store(true, Relaxed))
+    }
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.alive()?;
+        self.written.fetch_add(data.len() as u64, Relaxed);
+        self.file.write(offset, data)
+    }
+}
+

@@ -1,0 +1,153 @@
+//! Verifies the log and that the catalogue is what the log amounts to.
+
+use crate::catalogue::{
+    self, ACCOUNTS, BLOBS, Catalogue, KEYWORDS, MAILBOXES, MESSAGES, META, MailboxRow, NAMES, Row, SUBSCRIPTIONS, VANISHED,
+};
+use crate::record::Position;
+use crate::replay::apply_batch;
+use crate::scan::{Damage, Scanner};
+use crate::writer::Shared;
+use crate::StoreError;
+use redb::{Key, ReadOnlyTable, ReadTransaction, ReadableTable, TableDefinition, TableError, Value};
+use std::cmp::Ordering;
+use std::collections::BTreeSet;
+
+type Result<T, E = StoreError> = std::result::Result<T, E>;
+
+/// Where the catalogue is built a second time.
+const SCRATCH: &str = "check.redb";
+/// Differences named one by one.
+const NAMED: usize = 1_000;
+
+/// Checks the log up to `end` against the catalogue as it was then. One line per fault.
+pub fn check(shared: &Shared, end: Position, view: &ReadTransaction) -> Result<Vec<String>> {
+    let disk = shared.segments.disk();
+    disk.remove(SCRATCH)?;
+    let scratch = Catalogue::open(disk.clone(), SCRATCH, shared.options.cache)?;
+    let faults = compare(shared, end, view, &scratch);
+    scratch.close();
+    disk.remove(SCRATCH)?;
+    faults
+}
+
+fn compare(shared: &Shared, end: Position, view: &ReadTransaction, scratch: &Catalogue) -> Result<Vec<String>> {
+    let mut faults = Vec::new();
+    scratch.progress(shared.segments.store())?;
+    let mut scanner = Scanner::whole(shared.segments.clone(), Some(end))?;
+    while apply_batch(scratch, &mut scanner, None)? > 0 {}
+    faults.extend(scanner.damage().iter().map(|d| d.to_string()));
+    faults.extend(unreadable(view, scanner.damage())?);
+    let rebuilt = scratch.view()?;
+    let both = Both { have: view, rebuilt: &rebuilt };
+    let plain = |a: &[u8], b: &[u8]| a == b;
+    both.compare(ACCOUNTS, &mut faults, |a| format!("account {a}"), plain)?;
+    both.compare(NAMES, &mut faults, |(a, n)| format!("mailbox name {n:?} of account {a}"), plain)?;
+    both.compare(SUBSCRIPTIONS, &mut faults, |(a, n)| format!("subscription {n:?} of account {a}"), plain)?;
+    both.compare(MAILBOXES, &mut faults, |m| format!("mailbox {m}"), same_mailbox)?;
+    both.compare(MESSAGES, &mut faults, |(m, uid)| format!("message {uid} of mailbox {m}"), plain)?;
+    both.compare(KEYWORDS, &mut faults, |(m, n)| format!("keyword {n} of mailbox {m}"), plain)?;
+    both.compare(VANISHED, &mut faults, |(m, n, uid)| format!("removal {n} of UID {uid} of mailbox {m}"), plain)?;
+    both.compare(BLOBS, &mut faults, |b| format!("message body {b:#x}"), plain)?;
+    let counted = |txn: &ReadTransaction| Ok::<_, StoreError>(catalogue::meta(&txn.open_table(META)?)?.unwrap_or_default());
+    let (have, sum) = (counted(view)?, counted(&rebuilt)?);
+    if (have.messages, have.message_bytes) != (sum.messages, sum.message_bytes) {
+        faults.push("the catalogue's totals are not those of the log".into());
+    }
+    Ok(faults)
+}
+
+/// The floor of `\Recent` is not logged.
+fn same_mailbox(a: &[u8], b: &[u8]) -> bool {
+    let row = |bytes: &[u8]| postcard::from_bytes::<MailboxRow>(bytes).map(|row| MailboxRow { recent: 0, ..row });
+    matches!((row(a), row(b)), (Ok(a), Ok(b)) if a == b)
+}
+
+/// The messages whose bytes are in damaged stretches of the log.
+fn unreadable(view: &ReadTransaction, damage: &[Damage]) -> Result<Vec<String>> {
+    let mut lost = BTreeSet::new();
+    let mut lines = Vec::new();
+    if damage.is_empty() {
+        return Ok(lines);
+    }
+    for entry in view.open_table(BLOBS)?.iter()? {
+        let blob = entry?.0.value();
+        let row = catalogue::blob(&view.open_table(BLOBS)?, blob)?;
+        let hit = |at: Position| damage.iter().any(|d| d.at <= at && at < d.next);
+        if row.is_some_and(|row| row.extents.iter().any(|e| hit(e.at))) {
+            lost.insert(blob);
+        }
+    }
+    let mailboxes = view.open_table(MAILBOXES)?;
+    for entry in view.open_table(MESSAGES)?.iter()? {
+        let (key, bytes) = entry?;
+        let (mailbox, uid) = key.value();
+        if lost.contains(&Row::decode(bytes.value())?.blob) {
+            let row = catalogue::mailbox_row(&mailboxes, mailbox)?;
+            lines.push(format!("message {uid} in {:?} of account {} cannot be read", row.name, row.account));
+        }
+    }
+    Ok(lines)
+}
+
+/// The catalogue there is and the one made from the log.
+struct Both<'a> {
+    have: &'a ReadTransaction,
+    rebuilt: &'a ReadTransaction,
+}
+
+impl Both<'_> {
+    fn compare<K: Key, V: Value>(
+        &self,
+        definition: TableDefinition<'static, K, V>,
+        faults: &mut Vec<String>,
+        name: impl Fn(K::SelfType<'_>) -> String,
+        same: impl Fn(&[u8], &[u8]) -> bool,
+    ) -> Result<()> {
+        let (Some(have), Some(rebuilt)) = (open(self.have, definition)?, open(self.rebuilt, definition)?) else {
+            return Ok(());
+        };
+        let (mut left, mut right) = (have.iter()?, rebuilt.iter()?);
+        let (mut a, mut b) = (left.next().transpose()?, right.next().transpose()?);
+        while a.is_some() || b.is_some() {
+            let order = match (&a, &b) {
+                (Some((x, _)), Some((y, _))) => {
+                    K::compare(K::as_bytes(&x.value()).as_ref(), K::as_bytes(&y.value()).as_ref())
+                }
+                (Some(_), None) => Ordering::Less,
+                _ => Ordering::Greater,
+            };
+            let fault = match (order, &a, &b) {
+                (Ordering::Less, Some((key, _)), _) => {
+                    Some(format!("{} is in the catalogue but not in the log", name(key.value())))
+                }
+                (Ordering::Greater, _, Some((key, _))) => {
+                    Some(format!("{} is in the log but not in the catalogue", name(key.value())))
+                }
+                (_, Some((key, x)), Some((_, y))) => {
+                    let equal = same(V::as_bytes(&x.value()).as_ref(), V::as_bytes(&y.value()).as_ref());
+                    (!equal).then(|| format!("{} differs between catalogue and log", name(key.value())))
+                }
+                _ => None,
+            };
+            faults.extend(fault.filter(|_| faults.len() < NAMED));
+            if order != Ordering::Greater {
+                a = left.next().transpose()?;
+            }
+            if order != Ordering::Less {
+                b = right.next().transpose()?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn open<K: Key, V: Value>(
+    txn: &ReadTransaction,
+    definition: TableDefinition<'static, K, V>,
+) -> Result<Option<ReadOnlyTable<K, V>>> {
+    match txn.open_table(definition) {
+        Ok(table) => Ok(Some(table)),
+        Err(TableError::TableDoesNotExist(_)) => Ok(None),
+        Err(e) => Err(e.into()),
+    }
+}

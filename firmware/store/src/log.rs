@@ -1,0 +1,226 @@
+//! The writer's end of the log: records gather in a buffer and go to the disk in padded flushes.
+//!
+//! Whatever fails is undone in the buffer. What a failed write left on the disk is overwritten later, and its numbers are
+//! never given again: the next record is an OPEN that names the last good one.
+
+use crate::limits;
+use crate::record::{self, Event, Header, Kind, Position};
+use crate::segment::{SegmentHeader, Segments, VERSION, align};
+use crate::{StoreError, disk::DiskFile};
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// What was appended, by cause.
+#[derive(Debug, Default)]
+pub struct LogCounters {
+    /// Octets written.
+    pub bytes: AtomicU64,
+    /// Octets of message bodies in them.
+    pub mail: AtomicU64,
+    /// Flushes.
+    pub syncs: AtomicU64,
+}
+
+/// The end of the log.
+#[derive(Debug)]
+pub struct Log {
+    segments: Arc<Segments>,
+    counters: Arc<LogCounters>,
+    file: Option<Arc<dyn DiskFile>>,
+    /// Where the buffer goes: a block boundary.
+    base: Position,
+    buffer: Vec<u8>,
+    /// The last record.
+    lsn: u64,
+    /// The highest number that may be on the disk.
+    top: u64,
+    /// Records up to here are on the disk for good.
+    durable: u64,
+    /// The next record must be an OPEN.
+    reopened: bool,
+    /// Something was written since the last flush.
+    dirty: bool,
+}
+
+/// A point to which the buffer can be taken back.
+#[derive(Debug, Clone, Copy)]
+pub struct Mark {
+    base: Position,
+    len: usize,
+    lsn: u64,
+    reopened: bool,
+}
+
+/// How a write to the log failed.
+#[derive(Debug)]
+pub enum LogError {
+    /// Nothing of it counts; more can be written once there is space.
+    NoSpace,
+    /// The disk cannot be trusted any more.
+    Broken(io::Error),
+}
+
+impl From<io::Error> for LogError {
+    fn from(e: io::Error) -> LogError {
+        match e.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => LogError::NoSpace,
+            _ => LogError::Broken(e),
+        }
+    }
+}
+
+impl Log {
+    /// Goes on after the last good record, which ended at `end`. Makes durable what recovery accepted.
+    pub fn open(segments: Arc<Segments>, counters: Arc<LogCounters>, end: Position, lsn: u64) -> io::Result<Log> {
+        let (file, base) = match end.segment {
+            0 => (None, Position { segment: 0, offset: limits::SEGMENT }),
+            n => (Some(segments.file(n)?), Position { segment: n, offset: align(end.offset) }),
+        };
+        if let Some(file) = &file {
+            file.sync()?;
+        }
+        let mut log = Log {
+            segments,
+            counters,
+            file,
+            base,
+            buffer: Vec::new(),
+            lsn,
+            top: lsn,
+            durable: lsn,
+            reopened: true,
+            dirty: false,
+        };
+        log.buffer.reserve(limits::PART);
+        Ok(log)
+    }
+
+    /// Where the next record starts.
+    pub fn end(&self) -> Position {
+        Position { offset: self.base.offset + self.buffer.len() as u32, ..self.base }
+    }
+
+    /// The last record.
+    pub fn lsn(&self) -> u64 {
+        self.lsn
+    }
+
+    /// Octets that wait for a flush.
+    pub fn waiting(&self) -> usize {
+        self.buffer.len()
+    }
+
+    /// Whether records wait for a flush.
+    pub fn needs_flush(&self) -> bool {
+        self.lsn > self.durable
+    }
+
+    fn is_dirty(&self) -> bool {
+        self.dirty || !self.buffer.is_empty()
+    }
+
+    /// Makes room for a group of records: they never straddle segments.
+    pub fn begin_group(&mut self) -> Result<Mark, LogError> {
+        if self.end().offset >= limits::SEGMENT {
+            if self.is_dirty() {
+                self.flush()?;
+            }
+            let segment = self.base.segment + 1;
+            self.file = Some(self.segments.create(segment)?);
+            self.base = Position { segment, offset: 0 };
+            let header = SegmentHeader { version: VERSION, segment, store: self.segments.store() };
+            self.buffer = header.encode();
+        }
+        Ok(self.mark())
+    }
+
+    /// The present point.
+    pub fn mark(&self) -> Mark {
+        Mark { base: self.base, len: self.buffer.len(), lsn: self.lsn, reopened: self.reopened }
+    }
+
+    /// Takes the buffer back. `written`: some of it may have reached the disk.
+    pub fn rewind(&mut self, mark: Mark, written: bool) {
+        debug_assert_eq!(self.base, mark.base);
+        self.buffer.truncate(mark.len);
+        self.reopened = mark.reopened || written;
+        self.lsn = mark.lsn;
+    }
+
+    /// Appends message bytes; answers the number of the record and where it is. `blob` is 0 for a message's first bytes.
+    pub fn append_part(&mut self, blob: u64, position: u64, bytes: &[u8]) -> (u64, record::Extent) {
+        let lsn = self.next_lsn();
+        let blob = if blob == 0 { lsn } else { blob };
+        let at = self.end();
+        self.encode(lsn, Kind::Part, 0, &[&blob.to_le_bytes(), &position.to_le_bytes(), bytes]);
+        self.counters.mail.fetch_add(bytes.len() as u64, Relaxed);
+        (blob, record::Extent { at, len: bytes.len() as u32 })
+    }
+
+    /// Appends an event.
+    pub fn append(&mut self, account: u32, event: &Event) -> Result<(), StoreError> {
+        let (kind, payload) = event.encode()?;
+        let lsn = self.next_lsn();
+        self.encode(lsn, kind, account, &[&payload]);
+        Ok(())
+    }
+
+    /// The number of the next record; an OPEN goes before it if the log was reopened.
+    fn next_lsn(&mut self) -> u64 {
+        if self.reopened {
+            self.reopened = false;
+            let after = self.lsn;
+            let lsn = ((self.top.max(after) >> 32) + 1) << 32;
+            self.encode(lsn, Kind::Open, 0, &[&after.to_le_bytes()]);
+        }
+        self.lsn + 1
+    }
+
+    fn encode(&mut self, lsn: u64, kind: Kind, account: u32, payload: &[&[u8]]) {
+        let header = Header { len: 0, crc: 0, lsn, durable: self.durable, account, kind };
+        record::encode(&mut self.buffer, self.segments.seed(self.base.segment), &header, payload);
+        self.lsn = lsn;
+    }
+
+    /// Writes all that waits and makes it durable. After `NoSpace` the buffer is as before.
+    pub fn flush(&mut self) -> Result<(), LogError> {
+        let len = self.buffer.len();
+        if len > 0 {
+            self.buffer.resize(align(len as u32) as usize, 0);
+            let written = self.write(self.buffer.len());
+            if written.is_err() {
+                self.buffer.truncate(len);
+            }
+            written?;
+        }
+        if self.dirty {
+            let file = self.file.as_ref().ok_or_else(|| LogError::Broken(io::ErrorKind::NotFound.into()))?;
+            file.sync().map_err(LogError::Broken)?;
+            self.counters.syncs.fetch_add(1, Relaxed);
+            self.dirty = false;
+        }
+        self.durable = self.lsn;
+        Ok(())
+    }
+
+    /// Writes the whole blocks of a buffer that has grown large, without making them durable.
+    pub fn spill(&mut self) -> Result<(), LogError> {
+        let whole = self.buffer.len() & !(limits::BLOCK as usize - 1);
+        if self.buffer.len() < limits::LOG_BUFFER {
+            return Ok(());
+        }
+        self.write(whole)
+    }
+
+    fn write(&mut self, len: usize) -> Result<(), LogError> {
+        let file = self.file.as_ref().ok_or_else(|| LogError::Broken(io::ErrorKind::NotFound.into()))?;
+        self.top = self.top.max(self.lsn);
+        file.write(self.base.offset.into(), &self.buffer[..len])?;
+        self.buffer.drain(..len);
+        self.base.offset += len as u32;
+        self.dirty = true;
+        self.counters.bytes.fetch_add(len as u64, Relaxed);
+        Ok(())
+    }
+}

@@ -1,0 +1,297 @@
+//! Reading: every call is one short read transaction from which everything is copied.
+
+use crate::catalogue::{
+    self, BLOBS, KEYWORDS, Keywords, MAILBOXES, MESSAGES, META, MailboxRow, NAMES, Reader, Row, SUBSCRIPTIONS, VANISHED,
+    keywords, mailbox_row, message, names, row, rows,
+};
+use crate::model::*;
+use crate::plan::uid_validity;
+use crate::record::SEEN;
+use crate::structures::Structure;
+use crate::writer::Shared;
+use crate::StoreError;
+use redb::{ReadOnlyTable, ReadableTable, TableError};
+use std::collections::BTreeSet;
+use std::ops::{Range, RangeInclusive};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+type Result<T, E = StoreError> = std::result::Result<T, E>;
+
+/// Tables are made by the first write; before it there is nothing to read.
+fn table<K: redb::Key, V: redb::Value>(
+    reader: &Reader<'_>,
+    definition: redb::TableDefinition<'_, K, V>,
+) -> Result<Option<ReadOnlyTable<K, V>>> {
+    match reader.open_table(definition) {
+        Ok(table) => Ok(Some(table)),
+        Err(TableError::TableDoesNotExist(_)) => Ok(None),
+        Err(e) => Err(e.into()),
+    }
+}
+
+fn mailbox_in(reader: &Reader<'_>, mailbox: MailboxId) -> Result<MailboxRow> {
+    mailbox_row(&table(reader, MAILBOXES)?.ok_or(StoreError::NoSuchMailbox)?, mailbox.0)
+}
+
+fn messages_in(reader: &Reader<'_>) -> Result<ReadOnlyTable<(u32, u32), &'static [u8]>> {
+    table(reader, MESSAGES)?.ok_or_else(catalogue::damaged)
+}
+
+fn keywords_in(reader: &Reader<'_>, mailbox: MailboxId) -> Result<Keywords> {
+    keywords(&table(reader, KEYWORDS)?.ok_or_else(catalogue::damaged)?, mailbox.0)
+}
+
+fn listed(id: u32, row: &MailboxRow, subscribed: bool) -> Result<Mailbox> {
+    Ok(Mailbox {
+        id: MailboxId(id),
+        name: MailboxName::stored(row.name.clone()),
+        uid_validity: uid_validity(row)?,
+        special_use: row.special_use,
+        subscribed,
+    })
+}
+
+impl Shared {
+    /// Begins to read.
+    pub fn read_catalogue(&self) -> Result<Reader<'_>> {
+        if self.closed.load(Relaxed) { Err(StoreError::Stopped) } else { self.catalogue.read() }
+    }
+
+    /// Whether the account has its mailboxes.
+    pub fn has_account(&self, account: AccountId) -> Result<bool> {
+        let reader = self.read_catalogue()?;
+        match table(&reader, catalogue::ACCOUNTS)? {
+            Some(accounts) => Ok(accounts.get(account.0)?.is_some()),
+            None => Ok(false),
+        }
+    }
+
+    /// Mailboxes by name.
+    pub fn mailboxes(&self, account: AccountId) -> Result<Vec<Mailbox>> {
+        let reader = self.read_catalogue()?;
+        let (Some(by_name), Some(rows)) = (table(&reader, NAMES)?, table(&reader, MAILBOXES)?) else {
+            return Ok(Vec::new());
+        };
+        let subscribed: BTreeSet<_> = match table(&reader, SUBSCRIPTIONS)? {
+            Some(t) => catalogue::subscriptions(&t, account.0)?.into_iter().collect(),
+            None => BTreeSet::new(),
+        };
+        let all = names(&by_name, account.0)?;
+        all.iter().map(|(name, id)| listed(*id, &mailbox_row(&rows, *id)?, subscribed.contains(name))).collect()
+    }
+
+    /// One mailbox by name.
+    pub fn mailbox(&self, account: AccountId, name: &MailboxName) -> Result<Option<Mailbox>> {
+        let reader = self.read_catalogue()?;
+        let Some(by_name) = table(&reader, NAMES)? else { return Ok(None) };
+        let key = (account.0, name.as_str());
+        let Some(id) = by_name.get(key)?.map(|v| v.value()) else { return Ok(None) };
+        let subscribed = match table(&reader, SUBSCRIPTIONS)? {
+            Some(t) => t.get(key)?.is_some(),
+            None => false,
+        };
+        Ok(Some(listed(id, &mailbox_in(&reader, MailboxId(id))?, subscribed)?))
+    }
+
+    /// Subscribed names.
+    pub fn subscriptions(&self, account: AccountId) -> Result<Vec<MailboxName>> {
+        let reader = self.read_catalogue()?;
+        match table(&reader, SUBSCRIPTIONS)? {
+            Some(t) => Ok(catalogue::subscriptions(&t, account.0)?.into_iter().map(MailboxName::stored).collect()),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Counters.
+    pub fn status(&self, mailbox: MailboxId) -> Result<Status> {
+        let reader = self.read_catalogue()?;
+        let row = mailbox_in(&reader, mailbox)?;
+        let floor = self.floors.get(mailbox, row.recent);
+        let mut recent = 0;
+        if floor < row.uid_next {
+            for entry in messages_in(&reader)?.range((mailbox.0, floor)..=(mailbox.0, u32::MAX))? {
+                entry?;
+                recent += 1;
+            }
+        }
+        Ok(Status {
+            messages: row.messages,
+            recent,
+            unseen: row.unseen,
+            deleted: row.deleted,
+            uid_next: Uid::new(row.uid_next).ok_or_else(catalogue::damaged)?,
+            uid_validity: uid_validity(&row)?,
+            highest_modseq: ModSeq(row.modseq),
+            size: row.size,
+        })
+    }
+
+    /// The beginning of a view.
+    pub fn snapshot(&self, mailbox: MailboxId) -> Result<Snapshot> {
+        let reader = self.read_catalogue()?;
+        let row = mailbox_in(&reader, mailbox)?;
+        let mut uids = Vec::with_capacity(row.messages as usize);
+        let mut first_unseen = None;
+        for entry in messages_in(&reader)?.range((mailbox.0, 0)..=(mailbox.0, u32::MAX))? {
+            let (key, bytes) = entry?;
+            let uid = Uid::new(key.value().1).ok_or_else(catalogue::damaged)?;
+            // the row's first octet holds the system flags
+            if first_unseen.is_none() && bytes.value().first().is_some_and(|bits| bits & SEEN == 0) {
+                first_unseen = Some(uid);
+            }
+            uids.push(uid);
+        }
+        Ok(Snapshot {
+            uid_validity: uid_validity(&row)?,
+            uid_next: Uid::new(row.uid_next).ok_or_else(catalogue::damaged)?,
+            highest_modseq: ModSeq(row.modseq),
+            uids,
+            first_unseen,
+            keywords: keywords_in(&reader, mailbox)?.0,
+        })
+    }
+
+    /// Claims `\Recent` messages.
+    pub fn claim_recent(&self, mailbox: MailboxId) -> Result<Uid> {
+        let floor = self.floors.claim(mailbox, || {
+            let row = mailbox_in(&self.read_catalogue()?, mailbox)?;
+            Ok::<_, StoreError>((row.recent, row.uid_next))
+        })?;
+        Uid::new(floor).ok_or_else(catalogue::damaged)
+    }
+
+    /// Changes after a MODSEQ.
+    pub fn changes_since(&self, mailbox: MailboxId, since: ModSeq) -> Result<Changes> {
+        let reader = self.read_catalogue()?;
+        let highest = mailbox_in(&reader, mailbox)?.modseq;
+        let mut changes = Changes { highest_modseq: ModSeq(highest), ..Changes::default() };
+        if highest <= since.0 {
+            return Ok(changes);
+        }
+        let table = messages_in(&reader)?;
+        let known = keywords_in(&reader, mailbox)?;
+        let mut add = |uid: u32, row: Row| {
+            if row.modseq > since.0 {
+                changes.changed.push(message(uid, &row, &known)?);
+            }
+            Ok(true)
+        };
+        let vanished = match self.recent.between(mailbox, since.0, highest) {
+            Some((changed, vanished)) => {
+                for uid in changed {
+                    if let Some(row) = row(&table, mailbox.0, uid)? {
+                        add(uid, row)?;
+                    }
+                }
+                vanished
+            }
+            None => {
+                rows(&table, mailbox.0, (0, u32::MAX), add)?;
+                self.vanished_since(&reader, mailbox, since)?
+            }
+        };
+        changes.vanished = vanished.into_iter().filter_map(Uid::new).collect();
+        Ok(changes)
+    }
+
+    fn vanished_since(&self, reader: &Reader<'_>, mailbox: MailboxId, since: ModSeq) -> Result<BTreeSet<u32>> {
+        let mut gone = BTreeSet::new();
+        let Some(table) = table(reader, VANISHED)? else { return Ok(gone) };
+        let after = (mailbox.0, since.0.saturating_add(1), 0);
+        for entry in table.range(after..=(mailbox.0, u64::MAX, u32::MAX))? {
+            let (first, last) = entry?;
+            gone.extend(first.value().2..=last.value());
+        }
+        Ok(gone)
+    }
+
+    /// Rows.
+    pub fn messages(&self, mailbox: MailboxId, uids: RangeInclusive<Uid>, limit: usize) -> Result<Vec<Message>> {
+        let reader = self.read_catalogue()?;
+        mailbox_in(&reader, mailbox)?;
+        let known = keywords_in(&reader, mailbox)?;
+        let mut found = Vec::new();
+        if limit == 0 {
+            return Ok(found);
+        }
+        rows(&messages_in(&reader)?, mailbox.0, (uids.start().get(), uids.end().get()), |uid, row| {
+            found.push(message(uid, &row, &known)?);
+            Ok(found.len() < limit)
+        })?;
+        Ok(found)
+    }
+
+    /// One row.
+    pub fn message(&self, mailbox: MailboxId, uid: Uid) -> Result<Option<Message>> {
+        Ok(self.messages(mailbox, uid..=uid, 1)?.pop())
+    }
+
+    fn blob(&self, blob: BlobId) -> Result<catalogue::BlobRow> {
+        let reader = self.read_catalogue()?;
+        let found = match table(&reader, BLOBS)? {
+            Some(blobs) => catalogue::blob(&blobs, blob.0)?,
+            None => None,
+        };
+        found.ok_or(StoreError::Damaged(blob))
+    }
+
+    /// Bytes of a message.
+    pub fn read(&self, blob: BlobId, range: Range<u64>, out: &mut Vec<u8>) -> Result<()> {
+        let row = self.blob(blob)?;
+        let before = out.len();
+        let mut start = 0;
+        for extent in &row.extents {
+            let end = start + u64::from(extent.len);
+            let (from, to) = (range.start.max(start), range.end.min(end));
+            if from < to {
+                let within = (from - start) as usize..(to - start) as usize;
+                self.segments.read_part(blob, extent, within, out).inspect_err(|_| out.truncate(before))?;
+            }
+            start = end;
+        }
+        Ok(())
+    }
+
+    /// Envelope and structure.
+    pub fn structure(&self, blob: BlobId) -> Result<Structure> {
+        if self.closed.load(Relaxed) {
+            return Err(StoreError::Stopped);
+        }
+        if let Some(known) = self.structures.get(blob) {
+            return Ok(known);
+        }
+        let row = self.blob(blob)?;
+        let mut builder = message::Builder::new();
+        let mut bytes = Vec::new();
+        for extent in &row.extents {
+            bytes.clear();
+            self.segments.read_part(blob, extent, 0..extent.len as usize, &mut bytes)?;
+            builder.feed(&bytes);
+        }
+        let (envelope, part) = builder.finish();
+        let weight = part.weight() + size_of_val(&envelope) + 512;
+        let structure = Arc::new((envelope, part));
+        self.structures.put(blob, structure.clone(), weight);
+        Ok(structure)
+    }
+
+    /// Counters.
+    pub fn stats(&self) -> Stats {
+        let meta = self.read_catalogue().and_then(|reader| match table(&reader, META)? {
+            Some(t) => catalogue::meta(&t),
+            None => Ok(None),
+        });
+        let meta = meta.ok().flatten().unwrap_or_default();
+        Stats {
+            mail_bytes: self.log.mail.load(Relaxed),
+            log_bytes: self.log.bytes.load(Relaxed),
+            catalogue_bytes: self.catalogue.written.load(Relaxed),
+            log_syncs: self.log.syncs.load(Relaxed),
+            checkpoints: self.checkpoints.load(Relaxed),
+            deliveries: self.deliveries.load(Relaxed),
+            messages: meta.messages,
+            message_bytes: meta.message_bytes,
+        }
+    }
+}

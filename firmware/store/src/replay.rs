@@ -1,0 +1,107 @@
+//! Lets the catalogue catch up with the log: after a power cut its tail, after the loss of the catalogue all of it.
+
+use crate::StoreError;
+use crate::apply::apply;
+use crate::catalogue::{Catalogue, Tables, commit_durably, commit_lazily};
+use crate::limits;
+use crate::record::{Event, Position};
+use crate::scan::{Damage, Scanner};
+use crate::segment::Segments;
+use std::io;
+use std::sync::Arc;
+
+type Result<T, E = StoreError> = std::result::Result<T, E>;
+
+/// Where the log ends.
+#[derive(Debug)]
+pub struct End {
+    /// End of the last good record.
+    pub position: Position,
+    /// Its number.
+    pub lsn: u64,
+    /// Records applied.
+    pub records: u64,
+    /// What could not be read.
+    pub damage: Vec<Damage>,
+}
+
+/// Applies what the catalogue does not have yet.
+pub fn replay(catalogue: &Catalogue, segments: &Arc<Segments>) -> Result<End> {
+    let mut meta = catalogue.progress(segments.store())?;
+    if meta.end.segment != 0 && !has_segment(segments, meta.end)? {
+        tracing::warn!("the catalogue does not fit the log: it is rebuilt");
+        catalogue.start_over()?;
+        meta = catalogue.progress(segments.store())?;
+    }
+    let rebuild = meta.lsn == 0;
+    let mut scanner = Scanner::new(segments.clone(), meta.end, meta.lsn, None)?;
+    let mut records = 0;
+    loop {
+        let batch = apply_batch(catalogue, &mut scanner, Some(records))?;
+        records += batch;
+        if batch == 0 {
+            break;
+        }
+    }
+    if rebuild && records > 0 {
+        nothing_recent(catalogue)?;
+    }
+    for damage in scanner.damage() {
+        tracing::warn!("{damage}");
+    }
+    Ok(End { position: scanner.position(), lsn: scanner.lsn(), records, damage: scanner.damage().to_vec() })
+}
+
+fn has_segment(segments: &Segments, end: Position) -> Result<bool> {
+    match segments.file(end.segment) {
+        Ok(file) => Ok(file.len()? >= u64::from(end.offset)),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(e) => Err(e.into()),
+    }
+}
+
+/// Applies some records in one transaction; answers how many. `before`: records applied so far, if it should become durable now and then.
+pub fn apply_batch(catalogue: &Catalogue, scanner: &mut Scanner, before: Option<u64>) -> Result<u64> {
+    let Some(first) = next_event(scanner)? else { return Ok(0) };
+    let txn = catalogue.write()?;
+    let mut records = 0;
+    {
+        let mut tables = Tables::open(&txn)?;
+        let mut next = Some(first);
+        while let Some((account, event)) = next {
+            apply(&mut tables, account, &event)?;
+            tables.changes.clear();
+            records += 1;
+            next = if records < u64::from(limits::REPLAY_BATCH) { next_event(scanner)? } else { None };
+        }
+        tables.finish(scanner.lsn(), scanner.position())?;
+    }
+    let checkpoints = |records: u64| records / limits::CHECKPOINT_RECORDS;
+    let due = before.is_some_and(|before| checkpoints(before + records) > checkpoints(before));
+    if due { commit_durably(txn)? } else { commit_lazily(txn)? }
+    Ok(records)
+}
+
+fn next_event(scanner: &mut Scanner) -> Result<Option<(u32, Event)>> {
+    while let Some(found) = scanner.next()? {
+        if let Some(event) = Event::decode(found.header.kind, found.payload) {
+            return Ok(Some((found.header.account, event)));
+        }
+    }
+    Ok(None)
+}
+
+/// A rebuilt catalogue does not know what was claimed: better nothing is `\Recent` than everything.
+fn nothing_recent(catalogue: &Catalogue) -> Result<()> {
+    let txn = catalogue.write()?;
+    {
+        let mut tables = Tables::open(&txn)?;
+        for id in tables.all_mailboxes()? {
+            let mut row = tables.mailbox(id)?;
+            row.recent = row.uid_next;
+            tables.put_mailbox(id, &row)?;
+        }
+    }
+    commit_lazily(txn)
+}
+

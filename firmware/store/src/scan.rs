@@ -1,0 +1,225 @@
+//! Reads the log from front to back, telling a torn end (what was in flight when the power went) from damage (what was
+//! durable and is no more).
+//!
+//! A record that cannot be read is damaged if any later record says that it was durable; otherwise the log ends there.
+
+use crate::record::{HEADER, Header, Kind, Position, Seed, footprint};
+use crate::segment::{self, Segments, Window, align};
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+
+/// A stretch of the log that cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Damage {
+    /// Where it starts.
+    pub at: Position,
+    /// The first record lost.
+    pub first_lsn: u64,
+    /// Where the first record after it starts.
+    pub next: Position,
+    /// The first record after it.
+    pub next_lsn: u64,
+}
+
+impl std::fmt::Display for Damage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Damage { at, first_lsn, next_lsn, .. } = self;
+        let Position { segment, offset } = at;
+        write!(f, "log segment {segment} is damaged at octet {offset}: records {first_lsn:#x} to before {next_lsn:#x} cannot be read")
+    }
+}
+
+/// A record found.
+#[derive(Debug)]
+pub struct Found<'a> {
+    /// Where it starts.
+    pub at: Position,
+    /// Where it ends.
+    pub end: Position,
+    /// Its header.
+    pub header: Header,
+    /// Its payload.
+    pub payload: &'a [u8],
+}
+
+/// The reader.
+#[derive(Debug)]
+pub struct Scanner {
+    segments: Arc<Segments>,
+    window: Option<Window>,
+    rest: VecDeque<u32>,
+    position: Position,
+    lsn: u64,
+    damage: Vec<Damage>,
+    limit: Option<Position>,
+}
+
+impl Scanner {
+    /// Starts after a record that ended at `position`; no further than `limit`, the writer's place, if it writes now.
+    pub fn new(
+        segments: Arc<Segments>,
+        position: Position,
+        lsn: u64,
+        limit: Option<Position>,
+    ) -> io::Result<Scanner> {
+        let mut rest: VecDeque<u32> = segment::numbers(segments.disk().as_ref())?.into();
+        rest.retain(|s| *s > position.segment && limit.is_none_or(|l| *s <= l.segment));
+        let window = match segments.file(position.segment) {
+            Ok(file) => Some(Window::new(file)?),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => None,
+            Err(e) => return Err(e),
+        };
+        Ok(Scanner { segments, window, rest, position, lsn, damage: Vec::new(), limit })
+    }
+
+    /// Starts at the very beginning.
+    pub fn whole(segments: Arc<Segments>, limit: Option<Position>) -> io::Result<Scanner> {
+        Scanner::new(segments, Position::default(), 0, limit)
+    }
+
+    /// Where the last good record ended.
+    pub fn position(&self) -> Position {
+        self.position
+    }
+
+    /// The last good record.
+    pub fn lsn(&self) -> u64 {
+        self.lsn
+    }
+
+    /// Damage met so far.
+    pub fn damage(&self) -> &[Damage] {
+        &self.damage
+    }
+
+    /// The next record; `None` at the end.
+    pub fn next(&mut self) -> io::Result<Option<Found<'_>>> {
+        let place = match self.expected()? {
+            Some(place) => Some(place),
+            None => self.resync()?,
+        };
+        let Some(place) = place else { return Ok(None) };
+        let Place { at, header, .. } = place;
+        self.position = place.end();
+        self.lsn = header.lsn;
+        let Some(window) = &mut self.window else { return Ok(None) };
+        let Some(payload) = window.get(u64::from(at.offset) + HEADER as u64, header.len as usize)? else {
+            return Ok(None);
+        };
+        Ok(Some(Found { at, end: self.position, header, payload }))
+    }
+
+    /// The record that should come here.
+    fn expected(&mut self) -> io::Result<Option<Place>> {
+        let Some(window) = &mut self.window else { return Ok(None) };
+        let seed = self.segments.seed(self.position.segment);
+        let mut at = self.position;
+        if window.get(at.offset.into(), 4)?.is_none_or(|len| len == [0; 4]) {
+            at.offset = align(at.offset);
+        }
+        if self.limit.is_some_and(|l| at >= l) {
+            return Ok(None);
+        }
+        let place = place(window, seed, at)?;
+        Ok(place.filter(|p| p.continues(self.lsn)))
+    }
+
+    /// Looks for the log's continuation behind a place where the expected record is not.
+    fn resync(&mut self) -> io::Result<Option<Place>> {
+        let mut start = self.position;
+        let mut window = self.window.take();
+        let mut rest = self.rest.clone();
+        let mut first: Option<(Place, VecDeque<u32>)> = None;
+        loop {
+            if let Some(w) = &mut window {
+                while let Some(place) = self.search(w, start)? {
+                    if place.continues(self.lsn) {
+                        return self.go_on(place, rest).map(Some);
+                    }
+                    if place.header.durable > self.lsn || place.open_after.is_some_and(|after| after > self.lsn) {
+                        // what an OPEN does not acknowledge is left over from a torn end
+                        let real = |p: &Place| place.open_after.is_none_or(|after| p.header.lsn <= after);
+                        let (to, rest) = first.filter(|(p, _)| real(p)).unwrap_or((place, rest));
+                        self.damage.push(Damage {
+                            at: self.position,
+                            first_lsn: self.lsn + 1,
+                            next: to.at,
+                            next_lsn: to.header.lsn,
+                        });
+                        return self.go_on(to, rest).map(Some);
+                    }
+                    start = place.end();
+                    first.get_or_insert_with(|| (place, rest.clone()));
+                }
+            }
+            let Some(next) = rest.pop_front() else { break };
+            window = Some(Window::new(self.segments.file(next)?)?);
+            start = segment::first(next);
+        }
+        Ok(None)
+    }
+
+    fn go_on(&mut self, place: Place, rest: VecDeque<u32>) -> io::Result<Place> {
+        self.window = Some(Window::new(self.segments.file(place.at.segment)?)?);
+        self.rest = rest;
+        Ok(place)
+    }
+
+    /// The next intact record of this segment that could come later than the last good one.
+    fn search(&self, window: &mut Window, start: Position) -> io::Result<Option<Place>> {
+        let seed = self.segments.seed(start.segment);
+        let end = match self.limit {
+            Some(l) if l.segment == start.segment => window.len().min(l.offset.into()),
+            _ => window.len(),
+        };
+        let mut at = start;
+        while u64::from(at.offset) + HEADER as u64 <= end {
+            // a cheap look before checksums are computed: a plausible number
+            let lsn = window.get(u64::from(at.offset) + 8, 8)?.and_then(|b| b.try_into().ok()).map_or(0, u64::from_le_bytes);
+            if lsn > self.lsn && lsn >> 32 <= (self.lsn >> 32) + 0xFFFF {
+                let found = place(window, seed, at)?;
+                if found.is_some() {
+                    return Ok(found);
+                }
+            }
+            at.offset += 8;
+        }
+        Ok(None)
+    }
+}
+
+/// An intact record.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    at: Position,
+    header: Header,
+    /// What an OPEN record says it comes after.
+    open_after: Option<u64>,
+}
+
+impl Place {
+    fn end(&self) -> Position {
+        Position { offset: self.at.offset + footprint(self.header.len as usize) as u32, ..self.at }
+    }
+
+    /// Whether it is the one after record `lsn`.
+    fn continues(&self, lsn: u64) -> bool {
+        match self.open_after {
+            Some(after) => after == lsn && self.header.lsn > lsn,
+            None => self.header.lsn == lsn + 1,
+        }
+    }
+}
+
+fn place(window: &mut Window, seed: Seed, at: Position) -> io::Result<Option<Place>> {
+    let Some(header) = window.record(seed, at.offset.into())? else { return Ok(None) };
+    let open_after = match header.kind {
+        Kind::Open => {
+            let payload = window.get(u64::from(at.offset) + HEADER as u64, header.len as usize)?;
+            Some(payload.and_then(|p| p.try_into().ok()).map_or(u64::MAX, u64::from_le_bytes))
+        }
+        _ => None,
+    };
+    Ok(Some(Place { at, header, open_after }))
+}

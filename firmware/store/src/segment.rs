@@ -1,0 +1,195 @@
+//! The log's files: their names, headers, and positioned reads of records (LOG-FORMAT.md).
+
+use crate::disk::{Disk, DiskFile, lock};
+use crate::record::{self, Extent, HEADER, Header, PART_HEADER, Position, Seed};
+use crate::{BlobId, StoreError, limits};
+use std::collections::HashMap;
+use std::io;
+use std::sync::{Arc, Mutex};
+
+/// The version of the log's format.
+pub const VERSION: u32 = 1;
+const MAGIC: [u8; 8] = *b"ROOSTLOG";
+const CHECKED: usize = 24;
+
+/// What the first block of a segment says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SegmentHeader {
+    /// Format version.
+    pub version: u32,
+    /// The segment's number.
+    pub segment: u32,
+    /// The store's number.
+    pub store: u64,
+}
+
+impl SegmentHeader {
+    /// The first block.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut block = vec![0; limits::BLOCK as usize];
+        block[0..8].copy_from_slice(&MAGIC);
+        block[8..12].copy_from_slice(&self.version.to_le_bytes());
+        block[12..16].copy_from_slice(&self.segment.to_le_bytes());
+        block[16..24].copy_from_slice(&self.store.to_le_bytes());
+        let crc = crc32c::crc32c(&block[..CHECKED]);
+        block[CHECKED..CHECKED + 4].copy_from_slice(&crc.to_le_bytes());
+        block
+    }
+
+    /// Reads it; `None` if it is damaged.
+    pub fn decode(block: &[u8]) -> Option<SegmentHeader> {
+        let word = |at: usize| Some(u32::from_le_bytes(block.get(at..at + 4)?.try_into().ok()?));
+        let intact = block.starts_with(&MAGIC) && word(CHECKED)? == crc32c::crc32c(&block[..CHECKED]);
+        let store = u64::from_le_bytes(block.get(16..24)?.try_into().ok()?);
+        intact.then_some(SegmentHeader { version: word(8)?, segment: word(12)?, store })
+    }
+}
+
+/// The segments of a store, open for reading.
+#[derive(Debug)]
+pub struct Segments {
+    disk: Arc<dyn Disk>,
+    store: u64,
+    open: Mutex<HashMap<u32, Arc<dyn DiskFile>>>,
+}
+
+/// The path of a segment.
+pub fn path(segment: u32) -> String {
+    format!("log/{segment:010}")
+}
+
+/// Numbers of the segments there are, ascending.
+pub fn numbers(disk: &dyn Disk) -> io::Result<Vec<u32>> {
+    Ok(disk.list("log")?.iter().filter(|n| n.len() == 10).filter_map(|n| n.parse().ok()).collect())
+}
+
+impl Segments {
+    /// Those of the store with this number.
+    pub fn new(disk: Arc<dyn Disk>, store: u64) -> Segments {
+        Segments { disk, store, open: Mutex::default() }
+    }
+
+    /// The disk they are on.
+    pub fn disk(&self) -> &Arc<dyn Disk> {
+        &self.disk
+    }
+
+    /// The store's number.
+    pub fn store(&self) -> u64 {
+        self.store
+    }
+
+    /// Where checksums of a segment start.
+    pub fn seed(&self, segment: u32) -> Seed {
+        Seed::new(self.store, segment)
+    }
+
+    /// A segment's file.
+    pub fn file(&self, segment: u32) -> io::Result<Arc<dyn DiskFile>> {
+        let mut open = lock(&self.open);
+        if let Some(file) = open.get(&segment) {
+            return Ok(file.clone());
+        }
+        let file = self.disk.open(&path(segment), false)?;
+        if open.len() >= limits::OPEN_SEGMENTS {
+            open.clear();
+        }
+        open.insert(segment, file.clone());
+        Ok(file)
+    }
+
+    /// Makes a segment; its first block is written with its first records.
+    pub fn create(&self, segment: u32) -> io::Result<Arc<dyn DiskFile>> {
+        let file = self.disk.open(&path(segment), true)?;
+        file.set_len(0)?;
+        self.disk.sync_names()?;
+        lock(&self.open).insert(segment, file.clone());
+        Ok(file)
+    }
+
+    /// Appends the octets of a PART record to `out`, checked, without its header: `range` counts within the message bytes.
+    pub fn read_part(
+        &self,
+        blob: BlobId,
+        extent: &Extent,
+        range: std::ops::Range<usize>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), StoreError> {
+        let mut bytes = vec![0; HEADER + PART_HEADER + extent.len as usize];
+        match self.file(extent.at.segment).and_then(|f| f.read(extent.at.offset.into(), &mut bytes)) {
+            Err(e) if matches!(e.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::NotFound) => {
+                return Err(StoreError::Damaged(blob));
+            }
+            other => other?,
+        }
+        let (head, payload) = bytes.split_at(HEADER);
+        let head: &[u8; HEADER] = head.try_into().map_err(|_| StoreError::Damaged(blob))?;
+        let seed = self.seed(extent.at.segment);
+        let fits = record::decode_header(seed, head).is_some_and(|h| h.len as usize == payload.len());
+        if !fits || !record::verify(seed, head, payload) || payload[..8] != blob.0.to_le_bytes() {
+            return Err(StoreError::Damaged(blob));
+        }
+        out.extend_from_slice(&payload[PART_HEADER..][range]);
+        Ok(())
+    }
+}
+
+/// A window that slides over a segment.
+#[derive(Debug)]
+pub struct Window {
+    file: Arc<dyn DiskFile>,
+    len: u64,
+    start: u64,
+    bytes: Vec<u8>,
+}
+
+impl Window {
+    /// Over this file.
+    pub fn new(file: Arc<dyn DiskFile>) -> io::Result<Window> {
+        let len = file.len()?;
+        Ok(Window { file, len, start: 0, bytes: Vec::new() })
+    }
+
+    /// The file's length.
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// These octets; `None` if the file ends before.
+    pub fn get(&mut self, at: u64, len: usize) -> io::Result<Option<&[u8]>> {
+        let end = at + len as u64;
+        if end > self.len {
+            return Ok(None);
+        }
+        if at < self.start || end > self.start + self.bytes.len() as u64 {
+            let want = (len.max(limits::SCAN_WINDOW) as u64).min(self.len - at);
+            self.bytes.resize(want as usize, 0);
+            self.start = at;
+            if let Err(e) = self.file.read(at, &mut self.bytes) {
+                self.bytes.clear();
+                return Err(e);
+            }
+        }
+        let from = (at - self.start) as usize;
+        Ok(self.bytes.get(from..from + len))
+    }
+
+    /// The record that starts here, if one does, whole and intact.
+    pub fn record(&mut self, seed: Seed, at: u64) -> io::Result<Option<Header>> {
+        let Some(head) = self.get(at, HEADER)? else { return Ok(None) };
+        let Ok(head) = <[u8; HEADER]>::try_from(head) else { return Ok(None) };
+        let Some(header) = record::decode_header(seed, &head) else { return Ok(None) };
+        let Some(payload) = self.get(at + HEADER as u64, header.len as usize)? else { return Ok(None) };
+        Ok(record::verify(seed, &head, payload).then_some(header))
+    }
+}
+
+/// The first block boundary at or after a place.
+pub fn align(offset: u32) -> u32 {
+    offset.next_multiple_of(limits::BLOCK)
+}
+
+/// The start of a segment's records.
+pub fn first(segment: u32) -> Position {
+    Position { segment, offset: limits::BLOCK }
+}

@@ -1,0 +1,364 @@
+//! The one thread that writes. It takes all that waits, logs it, makes it durable with one flush, lets readers see it,
+//! wakes watchers and answers: commit, then wake, then reply.
+
+use crate::catalogue::{Catalogue, Change, Tables, commit_durably, commit_lazily};
+use crate::jobs::{Answer, Job, Reply};
+use crate::log::{Log, LogCounters, LogError};
+use crate::notify::{Floors, Recent, Watchers};
+use crate::replay::replay;
+use crate::segment::Segments;
+use crate::structures::Structures;
+use crate::{Options, StoreError, limits, perform};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+type Result<T, E = StoreError> = std::result::Result<T, E>;
+type Group = std::vec::IntoIter<Job>;
+
+/// What readers and the writer share.
+pub struct Shared {
+    /// How it was opened.
+    pub options: Options,
+    /// The log's files.
+    pub segments: Arc<Segments>,
+    /// The catalogue.
+    pub catalogue: Catalogue,
+    /// Who is told of changes.
+    pub watchers: Arc<Watchers>,
+    /// What changed lately.
+    pub recent: Recent,
+    /// Who claimed `\Recent`.
+    pub floors: Floors,
+    /// Structures of messages.
+    pub structures: Structures,
+    /// Deliveries.
+    pub deliveries: AtomicU64,
+    /// Durable commits of the catalogue.
+    pub checkpoints: AtomicU64,
+    /// What the log wrote.
+    pub log: Arc<LogCounters>,
+    /// The store was closed.
+    pub closed: AtomicBool,
+}
+
+/// The writer's state.
+pub struct Writer {
+    shared: Arc<Shared>,
+    log: Log,
+    /// Since when flags wait for a flush.
+    lazy_since: Option<Instant>,
+    last_write: Instant,
+    bytes_at_checkpoint: u64,
+    records: u64,
+    /// Something was committed that the catalogue does not have durably.
+    behind: bool,
+    /// The catalogue failed and does not have all that the log has.
+    lost: bool,
+    /// Nothing is accepted any more.
+    stopped: bool,
+}
+
+impl Writer {
+    /// With the log at its end. `replayed`: records that the catalogue does not have durably.
+    pub fn new(shared: Arc<Shared>, log: Log, replayed: u64) -> Writer {
+        let bytes_at_checkpoint = shared.log.bytes.load(Relaxed);
+        Writer {
+            shared,
+            log,
+            lazy_since: None,
+            last_write: Instant::now(),
+            bytes_at_checkpoint,
+            records: replayed,
+            behind: replayed > 0,
+            lost: false,
+            stopped: false,
+        }
+    }
+
+    /// Works until the store is closed or dropped.
+    pub fn run(mut self, jobs: &Receiver<Job>) {
+        let closing = loop {
+            let first = match self.deadline() {
+                Some(wait) => jobs.recv_timeout(wait),
+                None => jobs.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            };
+            match first {
+                Ok(job) => {
+                    if let Some(reply) = self.work(job, jobs) {
+                        break Some(reply);
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => self.on_time(),
+                Err(RecvTimeoutError::Disconnected) => break None,
+            }
+        };
+        let last = self.end();
+        if let Some(reply) = closing {
+            let _ = reply.send(last);
+        }
+    }
+
+    fn end(&mut self) -> Result<()> {
+        let last = if self.stopped { Err(StoreError::Stopped) } else { self.checkpoint() };
+        self.shared.closed.store(true, Relaxed);
+        self.shared.catalogue.close();
+        self.shared.segments.disk().release();
+        last
+    }
+
+    /// How long to wait for work at most.
+    fn deadline(&self) -> Option<Duration> {
+        if self.stopped {
+            return None;
+        }
+        let left = |since: Instant, limit: Duration| limit.saturating_sub(since.elapsed());
+        let lazy = self.lazy_since.map(|since| left(since, limits::LAZY_FLUSH));
+        let idle = self.behind.then(|| left(self.last_write, limits::CHECKPOINT_IDLE));
+        lazy.into_iter().chain(idle).min()
+    }
+
+    fn on_time(&mut self) {
+        if self.lazy_since.is_some_and(|since| since.elapsed() >= limits::LAZY_FLUSH) {
+            match self.log.flush() {
+                Ok(()) => self.lazy_since = None,
+                Err(LogError::NoSpace) => self.lazy_since = Some(Instant::now()),
+                Err(LogError::Broken(e)) => self.stop("the log cannot be written", &e.into()),
+            }
+        }
+        if self.behind && self.last_write.elapsed() >= limits::CHECKPOINT_IDLE {
+            self.last_write = Instant::now();
+            self.try_checkpoint();
+        }
+    }
+
+    /// Does a job with all that wait beside it. Answers who asked to close, if someone did.
+    fn work(&mut self, first: Job, jobs: &Receiver<Job>) -> Option<Reply<()>> {
+        let (mut group, mut bytes, mut control) = (Vec::new(), 0, None);
+        let mut next = Some(first);
+        while let Some(job) = next {
+            if job.is_control() {
+                control = Some(job);
+                break;
+            }
+            bytes += job.bytes();
+            group.push(job);
+            let room = group.len() < limits::GROUP_JOBS && bytes < limits::GROUP_BYTES;
+            next = if room { jobs.try_recv().ok() } else { None };
+        }
+        if !group.is_empty() {
+            self.last_write = Instant::now();
+            self.commit(group.into_iter());
+            self.checkpoint_if_due();
+        }
+        match control {
+            Some(Job::Close(reply)) => return Some(reply),
+            Some(Job::Barrier(reply)) => drop(reply.send(self.barrier())),
+            _ => {}
+        }
+        None
+    }
+
+    /// All that was answered becomes durable.
+    fn barrier(&mut self) -> Result<(crate::record::Position, redb::ReadTransaction)> {
+        if self.stopped {
+            return Err(StoreError::Stopped);
+        }
+        self.log.flush().map_err(|e| self.log_failed(e))?;
+        self.lazy_since = None;
+        Ok((self.log.end(), self.shared.catalogue.view()?))
+    }
+
+    fn commit(&mut self, mut group: Group) {
+        let mut answers = Vec::new();
+        let outcome = self.commit_group(&mut group, &mut answers);
+        match &outcome {
+            Ok(changes) => {
+                let mailboxes: BTreeSet<u32> = changes.iter().map(|c| c.mailbox).collect();
+                self.shared.watchers.wake(&mailboxes);
+            }
+            Err(_) => self.shared.recent.clear(),
+        }
+        let failed = outcome.err();
+        answers.into_iter().for_each(|answer| answer(failed.as_ref()));
+        if let Some(e) = failed {
+            group.for_each(|job| job.refuse(e.clone()));
+        }
+    }
+
+    /// Logs, makes durable, lets readers see. On an error nothing has happened, unless it is `Stopped`.
+    fn commit_group(&mut self, group: &mut Group, answers: &mut Vec<Answer>) -> Result<Vec<Change>> {
+        if self.stopped {
+            return Err(StoreError::Stopped);
+        }
+        if self.lost {
+            self.recover()?;
+        }
+        let mark = self.log.begin_group().map_err(|e| self.log_failed(e))?;
+        let jobs = group.as_slice();
+        let urgent = jobs.iter().any(Job::urgent) || self.log.waiting() > limits::LOG_BUFFER;
+        let bodies_only = jobs.iter().all(|job| matches!(job, Job::Part(..)));
+        let full = jobs.iter().any(Job::brings_mail) && self.is_full();
+        if bodies_only {
+            group.for_each(|job| answers.push(perform::part(&mut self.log, job, full)));
+            self.log.spill().map_err(|e| {
+                self.log.rewind(mark, true);
+                self.log_failed(e)
+            })?;
+            return Ok(Vec::new());
+        }
+        let before = self.log.lsn();
+        let done = self.shared.catalogue.write().and_then(|txn| {
+            let changes = self.perform_all(&txn, group, full, answers)?;
+            Ok((txn, changes))
+        });
+        let (txn, changes) = done.map_err(|e| {
+            self.log.rewind(mark, false);
+            self.catalogue_failed(e)
+        })?;
+        if urgent && self.log.lsn() > before {
+            self.log.flush().map_err(|e| {
+                self.log.rewind(mark, true);
+                self.log_failed(e)
+            })?;
+            self.lazy_since = None;
+        } else if self.log.lsn() > before {
+            self.lazy_since.get_or_insert_with(Instant::now);
+        }
+        self.shared.recent.note(&changes);
+        self.records += self.log.lsn().saturating_sub(before);
+        self.behind |= self.log.lsn() > before;
+        commit_lazily(txn).or_else(|e| {
+            // the log has it already: the catalogue must follow
+            self.catalogue_failed(e);
+            self.recover().map_err(|_| StoreError::Stopped)
+        })?;
+        Ok(changes)
+    }
+
+    fn perform_all(
+        &mut self,
+        txn: &redb::WriteTransaction,
+        group: &mut Group,
+        full: bool,
+        answers: &mut Vec<Answer>,
+    ) -> Result<Vec<Change>> {
+        let mut tables = Tables::open(txn)?;
+        for job in group {
+            let (answer, failed) = perform::perform(&mut tables, &mut self.log, &self.shared, job, full);
+            answers.push(answer);
+            if let Some(e) = failed {
+                return Err(e);
+            }
+        }
+        tables.finish(self.log.lsn(), self.log.end())?;
+        Ok(std::mem::take(&mut tables.changes))
+    }
+
+    fn is_full(&self) -> bool {
+        self.shared.segments.disk().free().is_ok_and(|free| free < self.shared.options.reserve)
+    }
+
+    fn log_failed(&mut self, e: LogError) -> StoreError {
+        match e {
+            LogError::NoSpace => StoreError::Full,
+            LogError::Broken(e) => {
+                self.stop("the log cannot be written", &e.into());
+                StoreError::Stopped
+            }
+        }
+    }
+
+    fn stop(&mut self, what: &str, e: &StoreError) {
+        tracing::error!("{what}: {e}; nothing is accepted until a restart");
+        self.stopped = true;
+        self.lazy_since = None;
+    }
+
+    /// The transaction is gone; the next group begins by opening the catalogue anew.
+    fn catalogue_failed(&mut self, e: StoreError) -> StoreError {
+        if self.shared.catalogue.sync_failed() {
+            self.stop("the catalogue cannot be made durable", &e);
+            return StoreError::Stopped;
+        }
+        self.lost = true;
+        tracing::warn!("the catalogue failed: {e}");
+        e
+    }
+
+    /// Opens the catalogue as it was and lets it catch up with the log.
+    fn recover(&mut self) -> Result<()> {
+        self.shared.recent.clear();
+        let outcome = self.try_recover();
+        match &outcome {
+            Ok(()) => self.lost = false,
+            Err(StoreError::Full) => {}
+            Err(e) => self.stop("the catalogue cannot be opened again", e),
+        }
+        outcome
+    }
+
+    fn try_recover(&mut self) -> Result<()> {
+        self.shared.catalogue.reopen_or_start_over()?;
+        let flushed = self.log.flush();
+        let end = replay(&self.shared.catalogue, &self.shared.segments)?;
+        self.records += end.records;
+        self.behind = true;
+        flushed.map_err(|e| self.log_failed(e))
+    }
+
+    fn checkpoint_if_due(&mut self) {
+        let bytes = self.shared.log.bytes.load(Relaxed) - self.bytes_at_checkpoint;
+        if bytes >= limits::CHECKPOINT_BYTES || self.records >= limits::CHECKPOINT_RECORDS {
+            self.try_checkpoint();
+        }
+    }
+
+    fn try_checkpoint(&mut self) {
+        if self.stopped || self.lost {
+            return;
+        }
+        if let Err(e) = self.checkpoint() {
+            tracing::warn!("no checkpoint: {e}");
+        }
+        // also after a failure: not again with every operation
+        self.bytes_at_checkpoint = self.shared.log.bytes.load(Relaxed);
+        self.records = 0;
+    }
+
+    /// Makes the catalogue durable, the log before it.
+    fn checkpoint(&mut self) -> Result<()> {
+        if self.lost {
+            self.recover()?;
+        }
+        if self.log.needs_flush() {
+            self.log.flush().map_err(|e| self.log_failed(e))?;
+        }
+        self.lazy_since = None;
+        let floors = self.shared.floors.unkept();
+        if !self.behind && floors.is_empty() {
+            return Ok(());
+        }
+        let committed = self.shared.catalogue.write().and_then(|txn| {
+            let mut tables = Tables::open(&txn)?;
+            for (mailbox, floor) in &floors {
+                if let Some(mut row) = tables.find_mailbox(*mailbox)? {
+                    row.recent = *floor;
+                    tables.put_mailbox(*mailbox, &row)?;
+                }
+            }
+            drop(tables);
+            commit_durably(txn)
+        });
+        committed.map_err(|e| {
+            let e = self.catalogue_failed(e);
+            if self.stopped { e } else { self.recover().err().unwrap_or(e) }
+        })?;
+        self.shared.floors.kept(&floors);
+        self.shared.checkpoints.fetch_add(1, Relaxed);
+        self.behind = false;
+        Ok(())
+    }
+}
