@@ -273,6 +273,11 @@ impl Store {
     pub fn stats(&self) -> Stats {
         self.inner.shared.stats()
     }
+    /// Whether the store takes mail; [`StoreError::Stopped`] after a failed write or flush, or once closed.
+    pub fn health(&self) -> Result<()> {
+        let shared = &self.inner.shared;
+        if shared.closed.load(Relaxed) || shared.failed.load(Relaxed) { Err(StoreError::Stopped) } else { Ok(()) }
+    }
     /// Verifies every record's crc and the catalogue against the log; one line per fault found, empty if all is well.
     pub fn check(&self) -> Result<Vec<String>> {
         let (end, view) = self.ask(Job::Barrier)?;

@@ -72,6 +72,7 @@ pub fn open(disk: Arc<dyn Disk>, options: Options) -> Result<Store, Fault> {
         checkpoints: Default::default(),
         log: counters,
         closed: Default::default(),
+        failed: Default::default(),
     });
     let (sender, jobs) = mpsc::sync_channel(limits::QUEUE);
     let writer = Writer::new(shared.clone(), log, end.records);

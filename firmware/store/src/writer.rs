@@ -42,6 +42,8 @@ pub struct Shared {
     pub log: Arc<LogCounters>,
     /// The store was closed.
     pub closed: AtomicBool,
+    /// A write failed: nothing is accepted until a restart.
+    pub failed: AtomicBool,
 }
 
 /// The writer's state.
@@ -274,6 +276,7 @@ impl Writer {
     fn stop(&mut self, what: &str, e: &StoreError) {
         tracing::error!("{what}: {e}; nothing is accepted until a restart");
         self.stopped = true;
+        self.shared.failed.store(true, Relaxed);
         self.lazy_since = None;
     }
 
