@@ -6,8 +6,8 @@
 
 use crate::clock::RELEASED;
 use rcgen::{
-    BasicConstraints, CertificateParams, CidrSubnet, DnType, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, Issuer, KeyPair, KeyUsagePurpose,
-    NameConstraints, SanType,
+    BasicConstraints, CertificateParams, CidrSubnet, DnType, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, Issuer,
+    KeyPair, KeyUsagePurpose, NameConstraints, SanType,
 };
 use ring::digest;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
@@ -58,7 +58,9 @@ impl Certificates {
         let authority_pem = match std::fs::read_to_string(&file) {
             Ok(pem) => pem,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                let certificate = authority_params(now).self_signed(&authority_key).map_err(|e| format!("{}: {e}", file.display()))?;
+                let certificate = authority_params(now)
+                    .self_signed(&authority_key)
+                    .map_err(|e| format!("{}: {e}", file.display()))?;
                 write_durably(&file, &certificate.pem(), 0o644)?;
                 certificate.pem()
             }
@@ -131,7 +133,12 @@ pub fn names(host: &str, addresses: &[IpAddr]) -> Vec<String> {
         names.push("roost.local".into());
     }
     names.push("localhost".into());
-    names.extend(addresses.iter().filter(|a| !a.is_loopback() && home_networks().iter().any(|n| n.holds(**a))).map(IpAddr::to_string));
+    names.extend(
+        addresses
+            .iter()
+            .filter(|a| !a.is_loopback() && home_networks().iter().any(|n| n.holds(**a)))
+            .map(IpAddr::to_string),
+    );
     names.extend(["127.0.0.1".into(), "::1".into()]);
     names
 }
@@ -154,7 +161,17 @@ fn home_networks() -> [HomeNetwork; 9] {
     let v4 = |a, b, bits| HomeNetwork(IpAddr::from([a, b, 0, 0]), bits);
     let v6 = |first, bits| HomeNetwork(IpAddr::from([first, 0, 0, 0, 0, 0, 0, 0]), bits);
     let loopback6 = HomeNetwork(IpAddr::from([0u16, 0, 0, 0, 0, 0, 0, 1]), 128);
-    [v4(127, 0, 8), v4(10, 0, 8), v4(172, 16, 12), v4(192, 168, 16), v4(100, 64, 10), v4(169, 254, 16), v6(0xfc00, 7), v6(0xfe80, 10), loopback6]
+    [
+        v4(127, 0, 8),
+        v4(10, 0, 8),
+        v4(172, 16, 12),
+        v4(192, 168, 16),
+        v4(100, 64, 10),
+        v4(169, 254, 16),
+        v6(0xfc00, 7),
+        v6(0xfe80, 10),
+        loopback6,
+    ]
 }
 
 fn days(n: u64) -> Duration {
@@ -181,17 +198,28 @@ fn authority_params(now: SystemTime) -> CertificateParams {
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     let domains = HOME_DOMAINS.iter().map(|d| GeneralSubtree::DnsName((*d).into()));
-    let networks = home_networks().into_iter().map(|HomeNetwork(a, bits)| GeneralSubtree::IpAddress(CidrSubnet::from_addr_prefix(a, bits)));
-    params.name_constraints = Some(NameConstraints { permitted_subtrees: domains.chain(networks).collect(), excluded_subtrees: Vec::new() });
+    let networks = home_networks()
+        .into_iter()
+        .map(|HomeNetwork(a, bits)| GeneralSubtree::IpAddress(CidrSubnet::from_addr_prefix(a, bits)));
+    params.name_constraints =
+        Some(NameConstraints { permitted_subtrees: domains.chain(networks).collect(), excluded_subtrees: Vec::new() });
     params
 }
 
 fn sign(
-    authority: &Issuer<'static, KeyPair>, authority_der: &CertificateDer<'static>, key: &KeyPair, names: Vec<String>, now: SystemTime,
+    authority: &Issuer<'static, KeyPair>,
+    authority_der: &CertificateDer<'static>,
+    key: &KeyPair,
+    names: Vec<String>,
+    now: SystemTime,
 ) -> Result<Current, String> {
     let fault = |e: &dyn std::fmt::Display| format!("server certificate: {e}");
     // RFC 5280 §4.1.2.5 aside, Apple counts the days from the beginning: it is yesterday once the clock is right.
-    let from = if now > UNIX_EPOCH + Duration::from_secs(RELEASED) + days(RENEW_DAYS) { now - days(1) } else { valid_from(now) };
+    let from = if now > UNIX_EPOCH + Duration::from_secs(RELEASED) + days(RENEW_DAYS) {
+        now - days(1)
+    } else {
+        valid_from(now)
+    };
     let expires = from + days(SERVER_DAYS);
     let mut params = CertificateParams::default();
     at(&mut params, from, expires);
@@ -257,10 +285,13 @@ mod tests {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut roots = rustls::RootCertStore::empty();
         roots.add(box_.authority_der.clone()).unwrap();
-        let verifier = rustls::client::WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap();
+        let verifier =
+            rustls::client::WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap();
         let chain = box_.current.read().unwrap().certified.cert.clone();
         let name = ServerName::try_from(name.to_owned()).unwrap();
-        verifier.verify_server_cert(&chain[0], &chain[1..], &name, &[], UnixTime::since_unix_epoch(Duration::from_secs(at))).map(|_| ())
+        verifier
+            .verify_server_cert(&chain[0], &chain[1..], &name, &[], UnixTime::since_unix_epoch(Duration::from_secs(at)))
+            .map(|_| ())
     }
 
     #[test]
@@ -274,7 +305,8 @@ mod tests {
         for name in ["kitchen.local", "roost.local", "localhost", "127.0.0.1", "192.168.1.20", "::1"] {
             verdict(&certificates, name, now).unwrap_or_else(|e| panic!("{name}: {e}"));
         }
-        verdict(&certificates, "kitchen.local", RELEASED - DAY / 2).expect("valid before the release, for boards without a clock");
+        verdict(&certificates, "kitchen.local", RELEASED - DAY / 2)
+            .expect("valid before the release, for boards without a clock");
         assert!(verdict(&certificates, "example.org", now).is_err());
         assert!(verdict(&certificates, "kitchen.local", now + 900 * DAY).is_err());
     }

@@ -62,17 +62,24 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, String
     if flags.version {
         return Ok(Command::Version);
     }
-    let words: Vec<&str> = flags.words.iter().map(|w| w.to_str().ok_or("arguments must be UTF-8")).collect::<Result<_, _>>()?;
+    let words: Vec<&str> =
+        flags.words.iter().map(|w| w.to_str().ok_or("arguments must be UTF-8")).collect::<Result<_, _>>()?;
     let data = || flags.data.clone().ok_or_else(|| "--data DIR is missing".to_owned());
     let ask = |request| data().map(|data| Command::Ask { data, request });
     match words.as_slice() {
         [] => Ok(Command::Help),
-        ["serve"] => Ok(Command::Serve(Options { data: data()?, port_offset: flags.port_offset, listen: flags.listen })),
+        ["serve"] => {
+            Ok(Command::Serve(Options { data: data()?, port_offset: flags.port_offset, listen: flags.listen }))
+        }
         ["account", "add", who] => ask(Request::AccountAdd { address: address(who)?, password: password(&flags)? }),
         ["account", "list"] => ask(Request::AccountList),
         ["account", "remove", who] => ask(Request::AccountRemove { address: address(who)? }),
-        ["account", "password", who] => ask(Request::AccountPassword { address: address(who)?, password: password(&flags)? }),
-        ["app-password", "add", who, name] => ask(Request::AppPasswordAdd { address: address(who)?, name: (*name).to_owned() }),
+        ["account", "password", who] => {
+            ask(Request::AccountPassword { address: address(who)?, password: password(&flags)? })
+        }
+        ["app-password", "add", who, name] => {
+            ask(Request::AppPasswordAdd { address: address(who)?, name: (*name).to_owned() })
+        }
         ["import", paths @ ..] if !paths.is_empty() => {
             let account = flags.account.clone().ok_or("--account ADDRESS is missing")?;
             Ok(Command::Import { data: data()?, account, paths: flags.words[1..].iter().map(PathBuf::from).collect() })
@@ -127,7 +134,9 @@ mod tests {
 
     #[test]
     fn serve_takes_its_flags_in_any_order() {
-        let Ok(Command::Serve(options)) = check("serve --port-offset 1000 --listen 127.0.0.1 --data d") else { panic!() };
+        let Ok(Command::Serve(options)) = check("serve --port-offset 1000 --listen 127.0.0.1 --data d") else {
+            panic!()
+        };
         assert_eq!((options.port_offset, options.data), (1000, PathBuf::from("d")));
         assert!(options.listen.is_some_and(|a| a.is_loopback()));
     }

@@ -94,18 +94,27 @@ async fn serve(door: Door, stream: TcpStream, reception: Arc<Reception>, place: 
     let session = reception.session(door, place.ip(), security, Arc::new(move || bell.notify_one()));
     let stopping = reception.stopping.clone();
     let (out, buffer) = (Vec::new(), vec![0; limits::READ_IDLE]);
-    Connection { door, transport, reception, place, wake, stopping, session: Some(session), out, buffer }.converse().await
+    Connection { door, transport, reception, place, wake, stopping, session: Some(session), out, buffer }
+        .converse()
+        .await
 }
 
-async fn handshake(stream: TcpStream, reception: &Reception, ip: IpAddr) -> io::Result<(Box<TlsStream<TcpStream>>, ChannelBinding)> {
+async fn handshake(
+    stream: TcpStream,
+    reception: &Reception,
+    ip: IpAddr,
+) -> io::Result<(Box<TlsStream<TcpStream>>, ChannelBinding)> {
     let acceptor = tokio_rustls::TlsAcceptor::from(reception.tls.clone());
     let end_point = reception.certificates.end_point();
-    let stream = timeout(limits::HANDSHAKE, acceptor.accept(stream)).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+    let stream = timeout(limits::HANDSHAKE, acceptor.accept(stream))
+        .await
+        .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
     let stream = stream.inspect_err(|e| tracing::info!(%ip, "no TLS: {e}"))?;
     let tls = stream.get_ref().1;
     // RFC 9266 §4.2: the exporter binding is sound under TLS 1.3 only (or with the extended master secret).
     let modern = tls.protocol_version() == Some(rustls::ProtocolVersion::TLSv1_3);
-    let exported = modern.then(|| tls.export_keying_material([0u8; 32], b"EXPORTER-Channel-Binding", Some(b"")).ok()).flatten();
+    let exported =
+        modern.then(|| tls.export_keying_material([0u8; 32], b"EXPORTER-Channel-Binding", Some(b"")).ok()).flatten();
     let binding = ChannelBinding { tls_exporter: exported, tls_server_end_point: Some(end_point) };
     Ok((Box::new(stream), binding))
 }
@@ -178,13 +187,17 @@ impl Connection {
         Ok(next)
     }
 
-    async fn work(&mut self, step: impl FnOnce(&mut dyn Session, SystemTime, &mut Vec<u8>) -> Next + Send + 'static) -> io::Result<Next> {
+    async fn work(
+        &mut self,
+        step: impl FnOnce(&mut dyn Session, SystemTime, &mut Vec<u8>) -> Next + Send + 'static,
+    ) -> io::Result<Next> {
         self.work_with(move |session, now, out| (step(session, now, out), ())).await.map(|(next, ())| next)
     }
 
     /// Lets the session work where it may wait for the disk.
     async fn work_with<T: Send + 'static>(
-        &mut self, step: impl FnOnce(&mut dyn Session, SystemTime, &mut Vec<u8>) -> (Next, T) + Send + 'static,
+        &mut self,
+        step: impl FnOnce(&mut dyn Session, SystemTime, &mut Vec<u8>) -> (Next, T) + Send + 'static,
     ) -> io::Result<(Next, T)> {
         let Some(mut session) = self.session.take() else { return Err(io::Error::other("the session was lost")) };
         let mut out = std::mem::take(&mut self.out);

@@ -260,7 +260,8 @@ impl Desk<'_> {
         let fault = |e: store::StoreError| e.to_string();
         let now = self.house.clock.unix();
         let store = &self.house.store;
-        let name = store::MailboxName::parse(&arriving.mailbox).map_err(|e| format!("{}: {}", arriving.mailbox, e.0))?;
+        let name =
+            store::MailboxName::parse(&arriving.mailbox).map_err(|e| format!("{}: {}", arriving.mailbox, e.0))?;
         let mailbox = match store.mailbox(account, &name).map_err(fault)? {
             Some(mailbox) => mailbox,
             None => store.create_mailbox(account, &name, None, now).map_err(fault)?,
@@ -278,9 +279,18 @@ impl Desk<'_> {
         if draft.len() != arriving.size {
             return Err("the message broke off".into());
         }
-        let target =
-            store::Target { mailbox: mailbox.id, flags: arriving.flags.clone(), internal_date: arriving.internal_date, save_date: now };
-        store.deliver(draft, &[target]).map_err(fault)?.into_iter().try_for_each(|answer| answer.map(|_| ())).map_err(fault)
+        let target = store::Target {
+            mailbox: mailbox.id,
+            flags: arriving.flags.clone(),
+            internal_date: arriving.internal_date,
+            save_date: now,
+        };
+        store
+            .deliver(draft, &[target])
+            .map_err(fault)?
+            .into_iter()
+            .try_for_each(|answer| answer.map(|_| ()))
+            .map_err(fault)
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut settings::Config) -> Result<T, String>) -> Result<T, String> {

@@ -32,7 +32,9 @@ pub fn import(data: &Path, account: Address, paths: &[PathBuf], print: &mut dyn 
         };
         let fault = |e: std::io::Error| format!("{}: {e}", source.path.display());
         match source.kind {
-            Kind::One if source.size > limits::MESSAGE => return Err(format!("{}: the message is too large", source.path.display())),
+            Kind::One if source.size > limits::MESSAGE => {
+                return Err(format!("{}: the message is too large", source.path.display()));
+            }
             Kind::One => send(fs::read(&source.path).map_err(fault)?)?,
             Kind::Mbox => each_in_mbox(BufReader::new(fs::File::open(&source.path).map_err(fault)?), &mut send)
                 .map_err(|why| format!("{}: {why}", source.path.display()))?,
@@ -84,12 +86,24 @@ fn survey(path: &Path, mailbox: &str, found: &mut Vec<Source>) -> Result<(), Str
     let fault = |e: std::io::Error| format!("{}: {e}", path.display());
     let meta = fs::metadata(path).map_err(fault)?;
     if !meta.is_dir() {
-        let modified = meta.modified().ok().and_then(|t| t.duration_since(UNIX_EPOCH).ok()).map_or(0, |d| d.as_secs() as i64);
+        let modified =
+            meta.modified().ok().and_then(|t| t.duration_since(UNIX_EPOCH).ok()).map_or(0, |d| d.as_secs() as i64);
         let kind = if looks_like_mbox(path).map_err(fault)? { Kind::Mbox } else { Kind::One };
-        found.push(Source { path: path.to_path_buf(), mailbox: mailbox.to_owned(), kind, flags: maildir_flags(path), modified, size: meta.len() });
+        found.push(Source {
+            path: path.to_path_buf(),
+            mailbox: mailbox.to_owned(),
+            kind,
+            flags: maildir_flags(path),
+            modified,
+            size: meta.len(),
+        });
         return Ok(());
     }
-    let mut entries = fs::read_dir(path).map_err(fault)?.map(|e| e.map(|e| e.path())).collect::<Result<Vec<_>, _>>().map_err(fault)?;
+    let mut entries = fs::read_dir(path)
+        .map_err(fault)?
+        .map(|e| e.map(|e| e.path()))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(fault)?;
     entries.sort();
     let maildir = path.join("cur").is_dir() && path.join("new").is_dir();
     for entry in entries {
@@ -119,7 +133,14 @@ fn maildir_flags(path: &Path) -> store::Flags {
     let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
     let letters = name.rsplit_once(":2,").map_or("", |(_, letters)| letters);
     let has = |c| letters.contains(c);
-    store::Flags { seen: has('S'), answered: has('R'), flagged: has('F'), deleted: has('T'), draft: has('D'), ..Default::default() }
+    store::Flags {
+        seen: has('S'),
+        answered: has('R'),
+        flagged: has('F'),
+        deleted: has('T'),
+        draft: has('D'),
+        ..Default::default()
+    }
 }
 
 fn each_in_mbox(mut reader: impl BufRead, send: &mut dyn FnMut(Vec<u8>) -> Result<(), String>) -> Result<(), String> {
@@ -180,7 +201,8 @@ mod tests {
 
     #[test]
     fn an_mbox_is_split_and_unquoted() {
-        let got = split("From a Mon\nSubject: 1\n\nFrom here\n>From there\n>>From afar\n\nFrom b Tue\nSubject: 2\n\nx\n");
+        let got =
+            split("From a Mon\nSubject: 1\n\nFrom here\n>From there\n>>From afar\n\nFrom b Tue\nSubject: 2\n\nx\n");
         assert_eq!(got, ["Subject: 1\n\nFrom here\nFrom there\n>From afar\n", "Subject: 2\n\nx\n"]);
     }
 
@@ -202,7 +224,8 @@ mod tests {
         fs::write(dir.path().join(".Work.2026/new/3.host"), "Subject: b\n\n").unwrap();
         let mut found = Vec::new();
         survey(dir.path(), "INBOX", &mut found).unwrap();
-        let mut got: Vec<_> = found.iter().map(|s| (s.mailbox.as_str(), s.flags.seen, s.flags.flagged, s.kind)).collect();
+        let mut got: Vec<_> =
+            found.iter().map(|s| (s.mailbox.as_str(), s.flags.seen, s.flags.flagged, s.kind)).collect();
         got.sort_by_key(|g| g.0);
         assert_eq!(got, [("INBOX", true, true, Kind::One), ("Work/2026", false, false, Kind::One)]);
     }

@@ -8,7 +8,9 @@ pub fn render(stats: &Stats, guests: &Guests) -> String {
     let mut text = String::new();
     let mut counter = |name: &str, unit: &str, help: &str, value: u64| {
         let unit_line = if unit.is_empty() { String::new() } else { format!("# UNIT roost_{name} {unit}\n") };
-        text.push_str(&format!("# TYPE roost_{name} counter\n{unit_line}# HELP roost_{name} {help}\nroost_{name}_total {value}\n"));
+        text.push_str(&format!(
+            "# TYPE roost_{name} counter\n{unit_line}# HELP roost_{name} {help}\nroost_{name}_total {value}\n"
+        ));
     };
     counter("deliveries", "", "Messages delivered or appended since the start.", stats.deliveries);
     counter("mail_bytes", "bytes", "Octets of message bodies written to the log.", stats.mail_bytes);
@@ -18,7 +20,9 @@ pub fn render(stats: &Stats, guests: &Guests) -> String {
     counter("checkpoints", "", "Durable commits of the catalogue.", stats.checkpoints);
     let mut gauge = |name: &str, unit: &str, help: &str, value: u64| {
         let unit_line = if unit.is_empty() { String::new() } else { format!("# UNIT roost_{name} {unit}\n") };
-        text.push_str(&format!("# TYPE roost_{name} gauge\n{unit_line}# HELP roost_{name} {help}\nroost_{name} {value}\n"));
+        text.push_str(&format!(
+            "# TYPE roost_{name} gauge\n{unit_line}# HELP roost_{name} {help}\nroost_{name} {value}\n"
+        ));
     };
     gauge("messages", "", "Messages held, copies counted.", stats.messages);
     gauge("message_bytes", "bytes", "Sizes of the messages held.", stats.message_bytes);
@@ -34,7 +38,10 @@ mod tests {
     #[test]
     fn every_sample_has_its_type_and_the_text_ends() {
         let text = render(&Stats { deliveries: 7, ..Stats::default() }, &Guests::default());
-        assert!(text.contains("# TYPE roost_deliveries counter\n") && text.contains("\nroost_deliveries_total 7\n"), "{text}");
+        assert!(
+            text.contains("# TYPE roost_deliveries counter\n") && text.contains("\nroost_deliveries_total 7\n"),
+            "{text}"
+        );
         assert!(text.contains("# UNIT roost_mail_bytes bytes\n"));
         assert!(text.ends_with("\n# EOF\n"));
         for sample in text.lines().filter(|l| !l.starts_with('#')) {

@@ -59,7 +59,9 @@ struct Listeners {
 
 impl Listeners {
     async fn bind(options: &Options) -> Result<Listeners, String> {
-        let port = |standard: u16| standard.checked_add(options.port_offset).ok_or_else(|| "--port-offset is too large".to_owned());
+        let port = |standard: u16| {
+            standard.checked_add(options.port_offset).ok_or_else(|| "--port-offset is too large".to_owned())
+        };
         let mut mail = Vec::new();
         for door in Door::ALL {
             mail.push((door, doors::bind(options.listen, port(door.port())?, door.name()).await?));
@@ -111,12 +113,15 @@ async fn run_house(options: &Options, dir: &DataDir, listeners: Listeners, house
 }
 
 fn reception(
-    house: &House, certificates: &Arc<Certificates>, guests: &Arc<Guests>, board: &dyn Board, stopping: &watch::Receiver<bool>,
+    house: &House,
+    certificates: &Arc<Certificates>,
+    guests: &Arc<Guests>,
+    board: &dyn Board,
+    stopping: &watch::Receiver<bool>,
 ) -> Result<Reception, String> {
     let (store, directory) = (house.store.clone(), house.settings.directory());
     let host = smol_str::SmolStr::new(format!("{}.local", board.network().host));
     Ok(Reception {
-        imap: Arc::new(imap::Context { store: store.clone(), directory: directory.clone(), host: host.clone() }),
         pop3: Arc::new(pop3::Context { store: store.clone(), directory: directory.clone(), host: host.clone() }),
         smtp: Arc::new(smtp::Context { store, directory, host }),
         tls: certificates.tls(&[])?,
@@ -129,7 +134,12 @@ fn reception(
 
 /// Starts the setup pages on their socket.
 fn pages(
-    options: &Options, house: &House, board: &Arc<dyn Board>, certificates: &Arc<Certificates>, guests: &Arc<Guests>, socket: &Path,
+    options: &Options,
+    house: &House,
+    board: &Arc<dyn Board>,
+    certificates: &Arc<Certificates>,
+    guests: &Arc<Guests>,
+    socket: &Path,
 ) -> Result<web_ui::Server, String> {
     let port = |door: Door| door.port() + options.port_offset;
     let (store, doomed) = (house.store.clone(), house.store.clone());
@@ -140,8 +150,8 @@ fn pages(
         authority_pem: certificates.authority_pem().to_owned(),
         authority_der: certificates.authority_der().to_vec(),
         ports: web_ui::Ports {
-            imap: port(Door::Imap),
-            imaps: port(Door::Imaps),
+            imap: 143 + options.port_offset,
+            imaps: 993 + options.port_offset,
             pop3s: port(Door::Pop3s),
             submission: port(Door::Submission),
             submissions: port(Door::Submissions),
@@ -194,7 +204,12 @@ async fn control_socket(listener: UnixListener, house: House, mut stopping: watc
 }
 
 /// Follows the network with the certificate and the clock with its file.
-async fn housekeeping(house: House, certificates: Arc<Certificates>, board: Arc<dyn Board>, mut stopping: watch::Receiver<bool>) {
+async fn housekeeping(
+    house: House,
+    certificates: Arc<Certificates>,
+    board: Arc<dyn Board>,
+    mut stopping: watch::Receiver<bool>,
+) {
     let mut network = tokio::time::interval(limits::NETWORK_CHECK);
     let mut clock = tokio::time::interval_at(tokio::time::Instant::now() + limits::CLOCK_SAVE, limits::CLOCK_SAVE);
     loop {
@@ -211,7 +226,8 @@ async fn housekeeping(house: House, certificates: Arc<Certificates>, board: Arc<
 
 async fn wait_for_signal() -> Result<(), String> {
     let fault = |e: std::io::Error| format!("signals: {e}");
-    let (mut term, mut int) = (signal(SignalKind::terminate()).map_err(fault)?, signal(SignalKind::interrupt()).map_err(fault)?);
+    let (mut term, mut int) =
+        (signal(SignalKind::terminate()).map_err(fault)?, signal(SignalKind::interrupt()).map_err(fault)?);
     tokio::select! {
         _ = term.recv() => {}
         _ = int.recv() => {}
@@ -238,5 +254,5 @@ fn announce(options: &Options, house: &House, board: &dyn Board) {
         Some(code) => println!("  Set it up:   https://{host}{port}/\n  Setup code:  {}\n", code.as_str()),
         None => println!("  Its pages:   https://{host}{port}/\n"),
     }
-    tracing::info!(imaps = Door::Imaps.port() + options.port_offset, "serving {}", options.data.display());
+    tracing::info!(pop3s = Door::Pop3s.port() + options.port_offset, "serving {}", options.data.display());
 }

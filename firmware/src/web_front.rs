@@ -179,7 +179,9 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin>(stream: S, ip: IpAddr, sock
         let body = requests.body(head.length).await?;
         head.inner.extend_from_slice(format!("Content-Length: {}\r\nX-Client: {ip}\r\n\r\n", body.len()).as_bytes());
         head.inner.extend_from_slice(&body);
-        let Ok(mut behind) = UnixStream::connect(socket).await else { return requests.refuse("503 Service Unavailable").await };
+        let Ok(mut behind) = UnixStream::connect(socket).await else {
+            return requests.refuse("503 Service Unavailable").await;
+        };
         behind.write_all(&head.inner).await?;
         if !answer(&mut requests, &mut behind, head.close).await? {
             return Ok(());
@@ -189,7 +191,11 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin>(stream: S, ip: IpAddr, sock
 }
 
 /// Hands the answer on; whether the connection can carry another request.
-async fn answer<S: AsyncRead + AsyncWrite + Unpin>(requests: &mut Requests<S>, behind: &mut UnixStream, close: bool) -> io::Result<bool> {
+async fn answer<S: AsyncRead + AsyncWrite + Unpin>(
+    requests: &mut Requests<S>,
+    behind: &mut UnixStream,
+    close: bool,
+) -> io::Result<bool> {
     let mut out = Vec::with_capacity(16 * 1024);
     let end = loop {
         if let Some(at) = out.windows(4).position(|w| w == b"\r\n\r\n") {
@@ -200,7 +206,9 @@ async fn answer<S: AsyncRead + AsyncWrite + Unpin>(requests: &mut Requests<S>, b
         }
     };
     // An answer without a length ends with its connection.
-    let sized = out[..end].split(|b| *b == b'\n').any(|line| line.len() > 15 && line[..15].eq_ignore_ascii_case(b"content-length:"));
+    let sized = out[..end]
+        .split(|b| *b == b'\n')
+        .any(|line| line.len() > 15 && line[..15].eq_ignore_ascii_case(b"content-length:"));
     let close = close || !sized;
     let mut first = b"HTTP/1.1".to_vec();
     first.extend_from_slice(out.get(8..end).unwrap_or_default());
@@ -223,7 +231,9 @@ async fn point_the_way(stream: TcpStream, https: u16) -> io::Result<()> {
         Some(Err(status)) => return requests.refuse(status).await,
         None => return Ok(()),
     };
-    let Some(host) = head.host.as_deref().and_then(host_without_port) else { return requests.refuse("400 Bad Request").await };
+    let Some(host) = head.host.as_deref().and_then(host_without_port) else {
+        return requests.refuse("400 Bad Request").await;
+    };
     let port = if https == doors::HTTPS { String::new() } else { format!(":{https}") };
     let path = if head.path.starts_with('/') { head.path.as_str() } else { "/" };
     let answer = format!(
@@ -241,7 +251,10 @@ fn host_without_port(value: &str) -> Option<&str> {
         _ => value,
     };
     let plain = host.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'));
-    let bracketed = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).is_some_and(|h| h.parse::<std::net::Ipv6Addr>().is_ok());
+    let bracketed = host
+        .strip_prefix('[')
+        .and_then(|h| h.strip_suffix(']'))
+        .is_some_and(|h| h.parse::<std::net::Ipv6Addr>().is_ok());
     (!host.is_empty() && (plain || bracketed)).then_some(host)
 }
 
@@ -251,7 +264,10 @@ mod tests {
 
     #[test]
     fn a_request_is_handed_on_without_what_only_concerns_the_connection() {
-        let head = understand(b"POST /a HTTP/1.1\r\nHost: h:1\r\nX-Client: 6.6.6.6\r\nConnection: Close\r\nContent-Length: 3\r\n\r\n").unwrap();
+        let head = understand(
+            b"POST /a HTTP/1.1\r\nHost: h:1\r\nX-Client: 6.6.6.6\r\nConnection: Close\r\nContent-Length: 3\r\n\r\n",
+        )
+        .unwrap();
         assert_eq!(String::from_utf8(head.inner).unwrap(), "POST /a HTTP/1.0\r\nHost: h:1\r\n");
         assert_eq!((head.length, head.close, head.host.as_deref()), (3, true, Some("h:1")));
     }

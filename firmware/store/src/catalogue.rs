@@ -1,9 +1,9 @@
 //! The catalogue: what the log amounts to, in redb tables. Derived, lazily durable, rebuilt from the log when lost.
 
+use crate::StoreError;
 use crate::disk::{Disk, DiskFile};
 use crate::model::*;
 use crate::record::{DELETED, Extent, Position, SEEN, flag_bits};
-use crate::StoreError;
 use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable, Table, TableDefinition, WriteTransaction};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use smol_str::SmolStr;
@@ -127,8 +127,7 @@ impl Row {
     /// Its bytes: fixed numbers, then as many octets of keyword bits as are needed.
     pub fn encode(&self, out: &mut [u8; ROW + 32]) -> usize {
         out[0] = self.bits;
-        let numbers =
-            [self.modseq, self.internal_date as u64, self.save_date as u64, self.size, self.blob].into_iter();
+        let numbers = [self.modseq, self.internal_date as u64, self.save_date as u64, self.size, self.blob].into_iter();
         for (chunk, n) in out[1..].chunks_exact_mut(8).zip(numbers.chain(self.keywords)) {
             chunk.copy_from_slice(&n.to_le_bytes());
         }
@@ -188,7 +187,11 @@ impl Keywords {
     /// The keywords of these bits.
     pub fn named(&self, bits: &KeywordBits) -> impl Iterator<Item = &Keyword> {
         let bits = *bits;
-        self.0.iter().enumerate().filter(move |(n, _)| bits.get(n / 64).is_some_and(|w| w >> (n % 64) & 1 == 1)).map(|(_, k)| k)
+        self.0
+            .iter()
+            .enumerate()
+            .filter(move |(n, _)| bits.get(n / 64).is_some_and(|w| w >> (n % 64) & 1 == 1))
+            .map(|(_, k)| k)
     }
 }
 
@@ -500,7 +503,12 @@ impl Catalogue {
         }
         let alive = Arc::new(AtomicBool::new(true));
         let file = self.disk.open(self.name, true)?;
-        let backend = Backend { file, alive: alive.clone(), written: self.written.clone(), sync_failed: self.sync_failed.clone() };
+        let backend = Backend {
+            file,
+            alive: alive.clone(),
+            written: self.written.clone(),
+            sync_failed: self.sync_failed.clone(),
+        };
         let mut builder = Database::builder();
         let database = builder.set_cache_size(self.cache).create_with_backend(backend)?;
         *slot = Some((database, alive));
@@ -610,4 +618,3 @@ impl redb::StorageBackend for Backend {
         self.file.write(offset, data)
     }
 }
-

@@ -1,13 +1,14 @@
 //! Verifies the log and that the catalogue is what the log amounts to.
 
+use crate::StoreError;
 use crate::catalogue::{
-    self, ACCOUNTS, BLOBS, Catalogue, KEYWORDS, MAILBOXES, MESSAGES, META, MailboxRow, NAMES, Row, SUBSCRIPTIONS, VANISHED,
+    self, ACCOUNTS, BLOBS, Catalogue, KEYWORDS, MAILBOXES, MESSAGES, META, MailboxRow, NAMES, Row, SUBSCRIPTIONS,
+    VANISHED,
 };
 use crate::record::Position;
 use crate::replay::apply_batch;
 use crate::scan::{Damage, Scanner};
 use crate::writer::Shared;
-use crate::StoreError;
 use redb::{Key, ReadOnlyTable, ReadTransaction, ReadableTable, TableDefinition, TableError, Value};
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
@@ -48,7 +49,8 @@ fn compare(shared: &Shared, end: Position, view: &ReadTransaction, scratch: &Cat
     both.compare(KEYWORDS, &mut faults, |(m, n)| format!("keyword {n} of mailbox {m}"), plain)?;
     both.compare(VANISHED, &mut faults, |(m, n, uid)| format!("removal {n} of UID {uid} of mailbox {m}"), plain)?;
     both.compare(BLOBS, &mut faults, |b| format!("message body {b:#x}"), plain)?;
-    let counted = |txn: &ReadTransaction| Ok::<_, StoreError>(catalogue::meta(&txn.open_table(META)?)?.unwrap_or_default());
+    let counted =
+        |txn: &ReadTransaction| Ok::<_, StoreError>(catalogue::meta(&txn.open_table(META)?)?.unwrap_or_default());
     let (have, sum) = (counted(view)?, counted(&rebuilt)?);
     if (have.messages, have.message_bytes) != (sum.messages, sum.message_bytes) {
         faults.push("the catalogue's totals are not those of the log".into());

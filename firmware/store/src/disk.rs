@@ -55,8 +55,7 @@ impl Directory {
     pub fn open(dir: &Path) -> Result<Directory, OpenError> {
         let io = |e| OpenError::Io(dir.to_path_buf(), e);
         std::fs::create_dir_all(dir.join("log")).map_err(io)?;
-        let lock =
-            OpenOptions::new().create(true).truncate(false).write(true).open(dir.join("LOCK")).map_err(io)?;
+        let lock = OpenOptions::new().create(true).truncate(false).write(true).open(dir.join("LOCK")).map_err(io)?;
         match rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(Directory { dir: dir.to_path_buf(), lock: Mutex::new(Some(lock)) }),
             Err(rustix::io::Errno::WOULDBLOCK) => Err(OpenError::InUse(dir.to_path_buf())),

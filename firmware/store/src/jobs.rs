@@ -34,7 +34,13 @@ pub enum Job {
     /// COPY, or MOVE if the flag is set.
     Copy { from: u32, uids: Vec<u32>, to: u32, now: i64, remove: bool, reply: Reply<Copied> },
     /// STORE.
-    Flags { mailbox: u32, uids: Vec<u32>, change: FlagChange, unchanged_since: Option<ModSeq>, reply: Reply<FlagsChanged> },
+    Flags {
+        mailbox: u32,
+        uids: Vec<u32>,
+        change: FlagChange,
+        unchanged_since: Option<ModSeq>,
+        reply: Reply<FlagsChanged>,
+    },
     /// EXPUNGE.
     Expunge { mailbox: u32, which: Which, reply: Reply<Vec<Uid>> },
     /// First mailboxes of an account.

@@ -102,9 +102,8 @@ fn format(disk: &dyn Disk) -> Result<u64, Fault> {
     }
     let store = match (newest, header) {
         (Some(_), Some(header)) => header.store,
-        (Some(_), None) => surviving_header(disk)?.ok_or_else(|| {
-            Fault::Version("FORMAT and the log's headers are not those of a store".into())
-        })?,
+        (Some(_), None) => surviving_header(disk)?
+            .ok_or_else(|| Fault::Version("FORMAT and the log's headers are not those of a store".into()))?,
         (None, _) => RandomState::new().hash_one(0).max(1),
     };
     let text = format!("roost store {VERSION}\nnumber {store:016x}\n");

@@ -3,7 +3,10 @@
 
 use crate::catalogue::{KeywordBits, Keywords, MailboxRow, Row, Tables, flags_of, keywords, row, rows};
 use crate::model::*;
-use crate::record::{Copied, Created, DELETED, Delivered, Event, Expunged, FlagsSet, LoggedFlags, Moved, Ranges, Renamed, flag_bits, ranges};
+use crate::record::{
+    Copied, Created, DELETED, Delivered, Event, Expunged, FlagsSet, LoggedFlags, Moved, Ranges, Renamed, flag_bits,
+    ranges,
+};
 use crate::{StoreError, limits};
 use smol_str::SmolStr;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -210,10 +213,8 @@ pub fn deliver(t: &Tables<'_>, taken: &mut Taken, target: &Target) -> Result<(u3
         internal_date: target.internal_date,
         save_date: target.save_date,
     };
-    let appended = Appended {
-        uid_validity: uid_validity(mailbox)?,
-        uid: Uid::new(uid).ok_or_else(crate::catalogue::damaged)?,
-    };
+    let appended =
+        Appended { uid_validity: uid_validity(mailbox)?, uid: Uid::new(uid).ok_or_else(crate::catalogue::damaged)? };
     Ok((mailbox.account, delivered, appended))
 }
 
@@ -258,14 +259,8 @@ pub fn copy(t: &Tables<'_>, from: u32, uids: &[u32], to: u32, now: i64) -> Resul
     learn(&mut target_keywords, source_keywords.named(&seen))?;
     next_uid(target.uid_next, found.len())?;
     let pairs = found.iter().zip(target.uid_next..).filter_map(|(a, b)| Some((Uid::new(*a)?, Uid::new(b)?))).collect();
-    let copied = Copied {
-        from,
-        to,
-        modseq: target.modseq + 1,
-        first: target.uid_next,
-        save_date: now,
-        uids: ranges(found),
-    };
+    let copied =
+        Copied { from, to, modseq: target.modseq + 1, first: target.uid_next, save_date: now, uids: ranges(found) };
     Ok((copied, pairs))
 }
 

@@ -1,15 +1,15 @@
 //! Reading: every call is one short read transaction from which everything is copied.
 
+use crate::StoreError;
 use crate::catalogue::{
-    self, BLOBS, KEYWORDS, Keywords, MAILBOXES, MESSAGES, META, MailboxRow, NAMES, Reader, Row, SUBSCRIPTIONS, VANISHED,
-    keywords, mailbox_row, message, names, row, rows,
+    self, BLOBS, KEYWORDS, Keywords, MAILBOXES, MESSAGES, META, MailboxRow, NAMES, Reader, Row, SUBSCRIPTIONS,
+    VANISHED, keywords, mailbox_row, message, names, row, rows,
 };
 use crate::model::*;
 use crate::plan::uid_validity;
 use crate::record::SEEN;
 use crate::structures::Structure;
 use crate::writer::Shared;
-use crate::StoreError;
 use redb::{ReadOnlyTable, ReadableTable, TableError};
 use std::collections::BTreeSet;
 use std::ops::{Range, RangeInclusive};

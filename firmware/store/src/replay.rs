@@ -78,7 +78,11 @@ pub fn apply_batch(catalogue: &Catalogue, scanner: &mut Scanner, before: Option<
     }
     let checkpoints = |records: u64| records / limits::CHECKPOINT_RECORDS;
     let due = before.is_some_and(|before| checkpoints(before + records) > checkpoints(before));
-    if due { commit_durably(txn)? } else { commit_lazily(txn)? }
+    if due {
+        commit_durably(txn)?
+    } else {
+        commit_lazily(txn)?
+    }
     Ok(records)
 }
 
@@ -104,4 +108,3 @@ fn nothing_recent(catalogue: &Catalogue) -> Result<()> {
     }
     commit_lazily(txn)
 }
-

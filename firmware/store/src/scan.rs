@@ -26,7 +26,10 @@ impl std::fmt::Display for Damage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Damage { at, first_lsn, next_lsn, .. } = self;
         let Position { segment, offset } = at;
-        write!(f, "log segment {segment} is damaged at octet {offset}: records {first_lsn:#x} to before {next_lsn:#x} cannot be read")
+        write!(
+            f,
+            "log segment {segment} is damaged at octet {offset}: records {first_lsn:#x} to before {next_lsn:#x} cannot be read"
+        )
     }
 }
 
@@ -57,12 +60,7 @@ pub struct Scanner {
 
 impl Scanner {
     /// Starts after a record that ended at `position`; no further than `limit`, the writer's place, if it writes now.
-    pub fn new(
-        segments: Arc<Segments>,
-        position: Position,
-        lsn: u64,
-        limit: Option<Position>,
-    ) -> io::Result<Scanner> {
+    pub fn new(segments: Arc<Segments>, position: Position, lsn: u64, limit: Option<Position>) -> io::Result<Scanner> {
         let mut rest: VecDeque<u32> = segment::numbers(segments.disk().as_ref())?.into();
         rest.retain(|s| *s > position.segment && limit.is_none_or(|l| *s <= l.segment));
         let window = match segments.file(position.segment) {
@@ -176,7 +174,8 @@ impl Scanner {
         let mut at = start;
         while u64::from(at.offset) + HEADER as u64 <= end {
             // a cheap look before checksums are computed: a plausible number
-            let lsn = window.get(u64::from(at.offset) + 8, 8)?.and_then(|b| b.try_into().ok()).map_or(0, u64::from_le_bytes);
+            let lsn =
+                window.get(u64::from(at.offset) + 8, 8)?.and_then(|b| b.try_into().ok()).map_or(0, u64::from_le_bytes);
             if lsn > self.lsn && lsn >> 32 <= (self.lsn >> 32) + 0xFFFF {
                 let found = place(window, seed, at)?;
                 if found.is_some() {
