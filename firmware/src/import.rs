@@ -148,7 +148,7 @@ fn each_in_mbox(mut reader: impl BufRead, send: &mut dyn FnMut(Vec<u8>) -> Resul
     loop {
         line.clear();
         let n = reader.read_until(b'\n', &mut line).map_err(|e| e.to_string())?;
-        if n == 0 || (after_empty && line.starts_with(b"From ")) {
+        if n == 0 || (after_empty && is_separator(&line)) {
             if begun {
                 // The empty line before the separator belongs to the mbox.
                 let end = if message.ends_with(b"\r\n\r\n") { 2 } else { usize::from(message.ends_with(b"\n\n")) };
@@ -169,6 +169,12 @@ fn each_in_mbox(mut reader: impl BufRead, send: &mut dyn FnMut(Vec<u8>) -> Resul
             return Err("a message in it is too large".into());
         }
     }
+}
+
+/// `From sender Sat Nov 21 11:47:43 2026`: a sentence that begins with "From" has no time of day in it.
+fn is_separator(line: &[u8]) -> bool {
+    let digits = |at: &[u8]| at.iter().all(u8::is_ascii_digit);
+    line.starts_with(b"From ") && line.windows(5).any(|w| digits(&w[..2]) && w[2] == b':' && digits(&w[3..]))
 }
 
 /// Lone LFs become CRLF.
@@ -201,14 +207,17 @@ mod tests {
 
     #[test]
     fn an_mbox_is_split_and_unquoted() {
-        let got =
-            split("From a Mon\nSubject: 1\n\nFrom here\n>From there\n>>From afar\n\nFrom b Tue\nSubject: 2\n\nx\n");
+        let got = split(
+            "From a Mon Nov  2 10:00:00 2026\nSubject: 1\n\nFrom here\n>From there\n>>From afar\n\nFrom b Tue Nov  3 10:00:00 2026\nSubject: 2\n\nx\n",
+        );
         assert_eq!(got, ["Subject: 1\n\nFrom here\nFrom there\n>From afar\n", "Subject: 2\n\nx\n"]);
     }
 
     #[test]
     fn an_mbox_with_crlf_is_split_too() {
-        let got = split("From a Mon\r\nSubject: 1\r\n\r\nx\r\n\r\nFrom b\r\nSubject: 2\r\n\r\ny\r\n\r\n");
+        let got = split(
+            "From a Mon Nov  2 10:00:00 2026\r\nSubject: 1\r\n\r\nx\r\n\r\nFrom b 3 Nov 2026 10:00\r\nSubject: 2\r\n\r\ny\r\n\r\n",
+        );
         assert_eq!(got, ["Subject: 1\r\n\r\nx\r\n", "Subject: 2\r\n\r\ny\r\n"]);
     }
 
