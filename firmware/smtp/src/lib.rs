@@ -18,6 +18,8 @@ mod session;
 mod state;
 mod submitted;
 mod table;
+#[cfg(test)]
+mod tests;
 mod trace;
 
 pub use session::Session;
