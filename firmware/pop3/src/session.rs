@@ -104,7 +104,13 @@ impl Session {
             let next = match self.input.next_line() {
                 None => return Next::Read,
                 Some(Line::Whole(line)) => self.line(&line, now, out),
-                Some(Line::TooLong) => self.refuse(Refusal::Bad("the line is too long"), out),
+                Some(Line::TooLong) => {
+                    // As a response it ends the exchange: the client must not find its next command taken for one.
+                    if let State::Authorization(login @ (Login::Sasl(_) | Login::Confirmed(_))) = &mut self.state {
+                        *login = Login::Start;
+                    }
+                    self.refuse(Refusal::Bad("the line is too long"), out)
+                }
                 Some(Line::Endless) => self.end("the line is too long, good-bye", out),
             };
             if next != Next::Read {
@@ -212,3 +218,6 @@ impl fmt::Debug for Session {
         f.debug_struct("Session").field("peer", &self.ip).field("phase", &self.phase()).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;
