@@ -10,7 +10,7 @@ use crate::plan::uid_validity;
 use crate::record::SEEN;
 use crate::structures::Structure;
 use crate::writer::Shared;
-use redb::{ReadOnlyTable, ReadableTable, TableError};
+use redb::{ReadOnlyTable, TableError};
 use std::collections::BTreeSet;
 use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;

@@ -5,7 +5,7 @@ use crate::apply::apply;
 use crate::catalogue::{Catalogue, Tables, commit_durably, commit_lazily};
 use crate::limits;
 use crate::record::{Event, Position};
-use crate::scan::{Damage, Scanner};
+use crate::scan::Scanner;
 use crate::segment::Segments;
 use std::io;
 use std::sync::Arc;
@@ -21,8 +21,6 @@ pub struct End {
     pub lsn: u64,
     /// Records applied.
     pub records: u64,
-    /// What could not be read.
-    pub damage: Vec<Damage>,
 }
 
 /// Applies what the catalogue does not have yet.
@@ -49,7 +47,7 @@ pub fn replay(catalogue: &Catalogue, segments: &Arc<Segments>) -> Result<End> {
     for damage in scanner.damage() {
         tracing::warn!("{damage}");
     }
-    Ok(End { position: scanner.position(), lsn: scanner.lsn(), records, damage: scanner.damage().to_vec() })
+    Ok(End { position: scanner.position(), lsn: scanner.lsn(), records })
 }
 
 fn has_segment(segments: &Segments, end: Position) -> Result<bool> {

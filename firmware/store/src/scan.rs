@@ -36,10 +36,6 @@ impl std::fmt::Display for Damage {
 /// A record found.
 #[derive(Debug)]
 pub struct Found<'a> {
-    /// Where it starts.
-    pub at: Position,
-    /// Where it ends.
-    pub end: Position,
     /// Its header.
     pub header: Header,
     /// Its payload.
@@ -105,7 +101,7 @@ impl Scanner {
         let Some(payload) = window.get(u64::from(at.offset) + HEADER as u64, header.len as usize)? else {
             return Ok(None);
         };
-        Ok(Some(Found { at, end: self.position, header, payload }))
+        Ok(Some(Found { header, payload }))
     }
 
     /// The record that should come here.
