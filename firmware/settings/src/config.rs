@@ -3,8 +3,8 @@
 use crate::limits;
 use crate::name::{Name, NameError};
 use crate::setup_code::SetupCode;
-use auth::password::PasswordHash;
-use auth::{Account, AccountId, Address, AppPassword, Domain};
+use auth::password::{PasswordError, PasswordHash};
+use auth::{Account, AccountId, Address, Domain};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::fmt;
@@ -37,8 +37,8 @@ pub enum AccountError {
     Unknown(Address),
     /// The account has a device of this name.
     DeviceTaken(Name),
-    /// Too many devices.
-    TooManyDevices,
+    /// The device gets no password: too many devices, or a name that is too long.
+    Device(PasswordError),
 }
 
 impl Config {
@@ -99,12 +99,7 @@ impl Config {
         if account.app_passwords.iter().any(|p| p.name == device.as_str()) {
             return Err(AccountError::DeviceTaken(device.clone()));
         }
-        if account.app_passwords.len() >= auth::limits::APP_PASSWORDS {
-            return Err(AccountError::TooManyDevices);
-        }
-        let (text, record) = AppPassword::generate(device.as_str(), now);
-        account.app_passwords.push(record);
-        Ok(text)
+        account.add_app_password(device.as_str(), now).map_err(AccountError::Device)
     }
 
     /// Takes a device's password away; whether there was one of this name.
@@ -166,9 +161,7 @@ impl fmt::Display for AccountError {
             AccountError::DeviceTaken(name) => {
                 write!(f, "There is already a device called “{name}”. Please choose another name.")
             }
-            AccountError::TooManyDevices => {
-                write!(f, "This account has {} devices. Remove one you no longer use.", auth::limits::APP_PASSWORDS)
-            }
+            AccountError::Device(e) => e.fmt(f),
         }
     }
 }
@@ -222,6 +215,9 @@ mod tests {
         assert!(text.len() >= 26);
         assert_eq!(config.account(&anna).unwrap().app_passwords[0].created, 7);
         assert_eq!(config.add_app_password(&anna, &phone, 8), Err(AccountError::DeviceTaken(phone)));
+        config.add_app_password(&anna, &Name::parse("Laptop").unwrap(), 8).unwrap();
+        let devices = &config.account(&anna).unwrap().app_passwords;
+        assert_eq!(devices[0].scram.salt, devices[1].scram.salt, "a SCRAM server sends one salt for all devices");
         assert!(config.remove_app_password(&anna, "Phone"));
         assert!(!config.remove_app_password(&anna, "Phone"));
     }
