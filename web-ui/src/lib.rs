@@ -1,7 +1,23 @@
 //! Setup and status pages: askama pages behind embedded-svc handlers, served by tiny_http on a Unix socket.
 //!
-//! Knows settings, board and auth; does not know that mail exists.
+//! Knows settings, board and auth; does not know that mail exists. A request passes [`site`]'s checks in one order: its path
+//! has a page, its `Host` is ours, the visitor may see the page, the form is one of ours; then the page answers with a value.
 
+mod answer;
+mod clock;
+mod connection;
+mod form;
+mod host;
+mod limits;
+mod pages;
+mod server;
+mod session;
+mod site;
+mod tries;
+
+pub use server::Server;
+
+use std::io;
 use std::os::unix::net::UnixListener;
 use std::sync::Arc;
 
@@ -43,9 +59,11 @@ pub struct Ports {
 }
 
 /// Serves the pages on `listener` until the handle is dropped. Requests carry `X-Client`, the peer's address, set by the front.
-pub fn serve(_context: Context, _listener: UnixListener) -> std::io::Result<Server> {
-    todo!()
+/// The listener's socket file is removed with the handle.
+pub fn serve(context: Context, listener: UnixListener) -> io::Result<Server> {
+    let site = site::Site::new(context, Box::new(clock::SystemClock)).map_err(|e| io::Error::other(e.to_string()))?;
+    Server::start(site, listener)
 }
 
-/// The running pages.
-pub struct Server {}
+#[cfg(test)]
+mod tests;

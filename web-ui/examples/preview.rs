@@ -1,0 +1,64 @@
+//! The setup pages on http://127.0.0.1, without the daemon: for looking at them while they are changed.
+//!
+//! `cargo run -p web-ui --example preview -- [PORT]` prints the address and the setup code as one JSON line.
+
+use board::FakeBoard;
+use settings::Settings;
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread;
+use web_ui::{Context, Ports};
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let port = std::env::args().nth(1).map_or(Ok(0), |port| port.parse())?;
+    let tcp = TcpListener::bind(("127.0.0.1", port))?;
+    let socket = std::env::temp_dir().join(format!("roost-preview-{}.socket", std::process::id()));
+    let context = context(tcp.local_addr()?.port());
+    let code = context.settings.get().setup_code.as_ref().map(|code| code.as_str().to_owned());
+    let _pages = web_ui::serve(context, UnixListener::bind(&socket)?)?;
+    let line = serde_json::json!({ "url": format!("http://{}", tcp.local_addr()?), "code": code });
+    writeln!(io::stdout(), "{line}")?;
+    for client in tcp.incoming() {
+        let (client, socket) = (client?, socket.clone());
+        thread::spawn(move || pipe(client, &socket));
+    }
+    Ok(())
+}
+
+fn context(port: u16) -> Context {
+    let der: Vec<u8> = (0..=255).collect();
+    Context {
+        settings: Arc::new(Settings::in_memory()),
+        board: Arc::new(FakeBoard::new([192, 168, 178, 40].into())),
+        authority_pem: "-----BEGIN CERTIFICATE-----\n(a preview has no authority)\n-----END CERTIFICATE-----\n".into(),
+        authority_der: der,
+        ports: Ports { imaps: 993, pop3s: 995, submissions: 465, submission: 587, imap: 143, https: port },
+        server_names: vec!["roost.local".into(), "192.168.178.40".into()],
+        metrics: Box::new(|| "# EOF\n".into()),
+        health: Box::new(|| Ok(())),
+    }
+}
+
+/// One request: the browser's head with `Connection: close`, then octets in both directions until the answer ends.
+fn pipe(mut client: TcpStream, socket: &Path) -> io::Result<()> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") && head.len() < 16 * 1024 {
+        let mut byte = [0];
+        client.read_exact(&mut byte)?;
+        head.push(byte[0]);
+    }
+    let head = String::from_utf8_lossy(&head).into_owned();
+    let kept = head.trim_end().lines().filter(|line| !line.to_ascii_lowercase().starts_with("connection:"));
+    let mut pages = UnixStream::connect(PathBuf::from(socket))?;
+    pages.write_all(kept.collect::<Vec<_>>().join("\r\n").replace("HTTP/1.1", "HTTP/1.0").as_bytes())?;
+    pages.write_all(b"\r\nX-Client: 127.0.0.1\r\n\r\n")?;
+    let (mut from, mut to) = (client.try_clone()?, pages.try_clone()?);
+    let body = thread::spawn(move || io::copy(&mut from, &mut to));
+    io::copy(&mut pages, &mut client)?;
+    client.shutdown(Shutdown::Both)?;
+    let _ = body.join();
+    Ok(())
+}

@@ -1,0 +1,108 @@
+//! What a page answers: a value, written to the connection in one place, with the headers every answer carries.
+
+use crate::session::NoRandomness;
+use askama::Template;
+use embedded_svc::http::server::Connection;
+use settings::SettingsError;
+use std::fmt;
+
+/// An answer.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(&'static str, String)>,
+    pub(crate) body: Vec<u8>,
+}
+
+/// Why there is no answer: the box's fault, never the visitor's.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    Template(askama::Error),
+    Settings(SettingsError),
+    Randomness,
+}
+
+/// No script, no frame, nothing from elsewhere: also a page with a hole can load nothing and send nothing away.
+const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; \
+                      frame-ancestors 'none'";
+const ALWAYS: [(&str, &str); 4] = [
+    ("Content-Security-Policy", POLICY),
+    ("X-Content-Type-Options", "nosniff"),
+    ("Referrer-Policy", "no-referrer"),
+    ("Cross-Origin-Opener-Policy", "same-origin"),
+];
+
+impl Answer {
+    /// A page.
+    pub(crate) fn page(template: &impl Template) -> Result<Answer, Fault> {
+        Ok(Answer::data("text/html; charset=utf-8", template.render()?))
+    }
+
+    /// Anything else.
+    pub(crate) fn data(kind: &str, body: impl Into<Vec<u8>>) -> Answer {
+        Answer { status: 200, headers: vec![("Content-Type", kind.to_owned())], body: body.into() }
+    }
+
+    /// After a form: the browser asks for this page, and reloading it sends nothing twice.
+    pub(crate) fn see_other(location: impl Into<String>) -> Answer {
+        Answer { status: 303, headers: vec![("Location", location.into())], body: Vec::new() }
+    }
+
+    /// The same with another status.
+    pub(crate) fn status(mut self, status: u16) -> Answer {
+        self.status = status;
+        self
+    }
+
+    /// The same with another header.
+    pub(crate) fn header(mut self, name: &'static str, value: impl Into<String>) -> Answer {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    /// Whether it is a page with forms.
+    pub(crate) fn is_page(&self) -> bool {
+        self.headers.iter().any(|(name, value)| *name == "Content-Type" && value.starts_with("text/html"))
+    }
+
+    /// Writes it. Nothing is kept by browsers or caches unless the answer itself says so.
+    pub(crate) fn write<C: Connection>(&self, connection: &mut C) -> Result<(), C::Error> {
+        let own = self.headers.iter().map(|(name, value)| (*name, value.as_str()));
+        let mut headers: Vec<(&str, &str)> = own.chain(ALWAYS).collect();
+        if !self.headers.iter().any(|(name, _)| *name == "Cache-Control") {
+            headers.push(("Cache-Control", "no-store"));
+        }
+        connection.initiate_response(self.status, None, &headers)?;
+        let mut rest = self.body.as_slice();
+        while !rest.is_empty() {
+            let written = connection.write(rest)?;
+            rest = rest.get(written.max(1)..).unwrap_or_default();
+        }
+        connection.flush()
+    }
+}
+
+impl From<askama::Error> for Fault {
+    fn from(e: askama::Error) -> Fault {
+        Fault::Template(e)
+    }
+}
+impl From<NoRandomness> for Fault {
+    fn from(_: NoRandomness) -> Fault {
+        Fault::Randomness
+    }
+}
+impl From<SettingsError> for Fault {
+    fn from(e: SettingsError) -> Fault {
+        Fault::Settings(e)
+    }
+}
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Fault::Template(e) => write!(f, "a template failed: {e}"),
+            Fault::Settings(e) => e.fmt(f),
+            Fault::Randomness => f.write_str("the system gives no random numbers"),
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! How the box is: storage, addresses, names, ports, version.
+
+use super::{Frame, size};
+use crate::answer::{Answer, Fault};
+use crate::host;
+use crate::site::{Site, Visit};
+use askama::Template;
+
+#[derive(Template)]
+#[template(path = "status.html")]
+struct Page<'a> {
+    frame: Frame,
+    trouble: Option<String>,
+    used: String,
+    free: String,
+    total: String,
+    /// How full the storage is.
+    percent: u64,
+    host: String,
+    addresses: Vec<String>,
+    pages: Vec<String>,
+    domain: String,
+    ports: Vec<(&'static str, u16)>,
+    fingerprint: &'a str,
+}
+
+pub(crate) fn show(site: &Site, visit: &Visit) -> Result<Answer, Fault> {
+    let (network, storage) = (site.context.board.network(), site.context.board.storage());
+    let used = storage.total.saturating_sub(storage.free);
+    let ports = site.context.ports;
+    Answer::page(&Page {
+        frame: site.frame(visit, "Status", "/status"),
+        trouble: (site.context.health)().err(),
+        used: size(used),
+        free: size(storage.free),
+        total: size(storage.total),
+        percent: (u128::from(used) * 100)
+            .checked_div(storage.total.into())
+            .and_then(|p| p.try_into().ok())
+            .unwrap_or(0),
+        host: network.host.to_string(),
+        addresses: network.addresses.iter().filter(|a| !a.is_loopback()).map(|a| a.to_string()).collect(),
+        pages: site.context.server_names.iter().map(|name| host::address(name, ports.https)).collect(),
+        domain: site.context.settings.get().domain.as_ref().map(|d| d.to_string()).unwrap_or_default(),
+        ports: vec![
+            ("IMAP with SSL/TLS", ports.imaps),
+            ("IMAP with STARTTLS", ports.imap),
+            ("POP3 with SSL/TLS", ports.pop3s),
+            ("Sending (SMTP) with SSL/TLS", ports.submissions),
+            ("Sending (SMTP) with STARTTLS", ports.submission),
+        ],
+        fingerprint: &site.fingerprint,
+    })
+}
