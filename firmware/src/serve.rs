@@ -143,7 +143,7 @@ fn pages(
 ) -> Result<web_ui::Server, String> {
     let port = |door: Door| door.port() + options.port_offset;
     let (store, doomed) = (house.store.clone(), house.store.clone());
-    let guests = guests.clone();
+    let (guests, named) = (guests.clone(), board.clone());
     let context = web_ui::Context {
         settings: house.settings.clone(),
         board: board.clone(),
@@ -157,7 +157,7 @@ fn pages(
             submissions: port(Door::Submissions),
             https: HTTPS + options.port_offset,
         },
-        server_names: certificate_names(&**board),
+        server_names: Box::new(move || certificate_names(&*named)),
         metrics: Box::new(move || metrics::render(&store.stats(), &guests)),
         health: Box::new(move || doomed.health().map_err(|e| e.to_string())),
     };

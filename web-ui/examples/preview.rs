@@ -36,7 +36,7 @@ fn context(port: u16) -> Context {
         authority_pem: "-----BEGIN CERTIFICATE-----\n(a preview has no authority)\n-----END CERTIFICATE-----\n".into(),
         authority_der: der,
         ports: Ports { imaps: 993, pop3s: 995, submissions: 465, submission: 587, imap: 143, https: port },
-        server_names: vec!["roost.local".into(), "192.168.178.40".into()],
+        server_names: Box::new(|| ["roost.local", "localhost", "192.168.178.40", "127.0.0.1"].map(String::from).into()),
         metrics: Box::new(|| "# EOF\n".into()),
         health: Box::new(|| Ok(())),
     }

@@ -10,18 +10,50 @@ const PRIVATE: [&str; 8] = ["local", "internal", "home.arpa", "lan", "home", "lo
 /// only in a home. Requests without one (HTTP/1.0) come from no browser.
 pub(crate) fn is_ours(header: Option<&str>, context: &Context) -> bool {
     let Some(header) = header else { return true };
-    let name = without_port(header.trim());
-    let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
+    let name = name(header);
     let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.')) && !name.is_empty();
     let private = |suffix: &str| name.strip_suffix(suffix).is_some_and(|rest| rest.ends_with('.'));
     is_address(&name)
-        || context.server_names.iter().any(|ours| ours.eq_ignore_ascii_case(&name))
+        || (context.server_names)().contains(&name)
         || plain && (!name.contains('.') || PRIVATE.iter().any(|suffix| private(suffix)))
+}
+
+/// The name or address in a `Host` header, in lower case, without port and brackets.
+pub(crate) fn name(header: &str) -> String {
+    let header = header.trim();
+    let name = match header.rsplit_once(':') {
+        Some((name, port))
+            if port.bytes().all(|b| b.is_ascii_digit()) && (name.ends_with(']') || !name.contains(':')) =>
+        {
+            name
+        }
+        _ => header,
+    };
+    let name = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
+    name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
+}
+
+/// The names of the certificate under which other devices may find this box: addresses first, for they always work.
+pub(crate) fn reachable(context: &Context) -> Vec<String> {
+    let mut names = (context.server_names)();
+    names.retain(|name| !is_loopback(name));
+    names.sort_by_key(|name| !is_address(name));
+    names
+}
+
+/// The name to enter on a device: the one that led the visitor here, if the certificate has it. A loopback name leads only
+/// programs on this very machine (`here`) anywhere.
+pub(crate) fn server(visited: &str, here: bool, context: &Context) -> String {
+    let names = (context.server_names)();
+    if names.iter().any(|name| name == visited) && (here || !is_loopback(visited)) {
+        return visited.to_owned();
+    }
+    reachable(context).into_iter().next().or_else(|| names.into_iter().next()).unwrap_or_default()
 }
 
 /// A sentence with the addresses at which the pages can be opened.
 pub(crate) fn addresses(context: &Context) -> String {
-    let addresses: Vec<_> = context.server_names.iter().map(|name| address(name, context.ports.https)).collect();
+    let addresses: Vec<_> = reachable(context).iter().map(|name| address(name, context.ports.https)).collect();
     format!("Please open this box by one of its own addresses: {}", addresses.join("  "))
 }
 
@@ -31,19 +63,12 @@ pub(crate) fn address(name: &str, port: u16) -> String {
     if port == 443 { format!("https://{name}/") } else { format!("https://{name}:{port}/") }
 }
 
-fn without_port(header: &str) -> &str {
-    match header.rsplit_once(':') {
-        Some((name, port))
-            if port.bytes().all(|b| b.is_ascii_digit()) && (name.ends_with(']') || !name.contains(':')) =>
-        {
-            name
-        }
-        _ => header,
-    }
+fn is_address(name: &str) -> bool {
+    name.parse::<IpAddr>().is_ok()
 }
 
-fn is_address(name: &str) -> bool {
-    name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().is_ok()
+fn is_loopback(name: &str) -> bool {
+    name == "localhost" || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]
@@ -53,8 +78,7 @@ mod tests {
 
     #[test]
     fn our_names_are_ours_and_public_names_are_not() {
-        let mut context = context();
-        context.server_names.push("mail.example.org".into());
+        let context = context();
         for ours in [
             "192.168.1.5",
             "127.0.0.1:1443",
@@ -81,6 +105,36 @@ mod tests {
             "a b",
         ] {
             assert!(!is_ours(Some(not), &context), "{not}");
+        }
+    }
+
+    #[test]
+    fn devices_are_told_a_name_that_leads_here() {
+        let context = context();
+        assert_eq!(reachable(&context), ["192.168.178.40", "roost.local", "mail.example.org"]);
+        for (visited, here, told) in [
+            ("roost.local", false, "roost.local"),
+            ("192.168.178.40", false, "192.168.178.40"),
+            ("roost.fritz.box", false, "192.168.178.40"),
+            ("localhost", true, "localhost"),
+            ("localhost", false, "192.168.178.40"),
+            ("", false, "192.168.178.40"),
+        ] {
+            assert_eq!(server(visited, here, &context), told, "{visited}");
+        }
+    }
+
+    #[test]
+    fn a_host_header_is_a_name_and_a_port() {
+        for (header, expected) in [
+            ("Roost.local.:1443", "roost.local"),
+            ("[fd00::1]:1443", "fd00::1"),
+            ("[::1]", "::1"),
+            ("10.0.0.1", "10.0.0.1"),
+            ("", ""),
+            (":", ""),
+        ] {
+            assert_eq!(name(header), expected);
         }
     }
 

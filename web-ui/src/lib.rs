@@ -33,8 +33,8 @@ pub struct Context {
     pub authority_der: Vec<u8>,
     /// The mail ports as clients on the LAN reach them.
     pub ports: Ports,
-    /// Names and addresses the server's certificate is valid for, best first.
-    pub server_names: Vec<String>,
+    /// Names and addresses the server's certificate is valid for now; they change with the network.
+    pub server_names: Box<dyn Fn() -> Vec<String> + Send + Sync>,
     /// Body of `GET /metrics` (OpenMetrics).
     pub metrics: Box<dyn Fn() -> String + Send + Sync>,
     /// Whether the daemon is healthy, with a word on what is not, for `GET /health`.

@@ -31,6 +31,8 @@ pub(crate) struct Visit {
     pub(crate) query: Fields,
     pub(crate) form: Fields,
     pub(crate) client: Client,
+    /// The name under which the box was asked; empty if unknown.
+    pub(crate) host: String,
     /// `User-Agent`, to guess which device asks.
     pub(crate) agent: String,
     pub(crate) role: Option<Role>,
@@ -185,6 +187,7 @@ impl Site {
             query: Fields::parse(query.as_bytes()).unwrap_or_default(),
             form: Fields::default(),
             client: Client::parse(connection.header("X-Client")),
+            host: host::name(connection.header("Host").unwrap_or_default()),
             agent: connection.header("User-Agent").unwrap_or_default().to_owned(),
             role,
             ticket,

@@ -40,7 +40,9 @@ pub(crate) fn context() -> Context {
         authority_pem: "-----BEGIN CERTIFICATE-----\n".into(),
         authority_der: vec![0x30, 0x03, 0x02, 0x01, 0x00],
         ports: Ports { imaps: 1993, pop3s: 1995, submissions: 1465, submission: 1587, imap: 1143, https: 1443 },
-        server_names: vec!["roost.local".into(), "192.168.178.40".into()],
+        server_names: Box::new(|| {
+            ["roost.local", "mail.example.org", "localhost", "192.168.178.40", "127.0.0.1"].map(String::from).into()
+        }),
         metrics: Box::new(|| "# EOF\n".into()),
         health: Box::new(|| Ok(())),
     }

@@ -2,6 +2,7 @@
 
 use super::refuse;
 use crate::answer::{Answer, Fault};
+use crate::host;
 use crate::site::{Site, Visit};
 use askama::Template;
 use auth::{Address, Domain};
@@ -25,11 +26,11 @@ pub(crate) fn show(site: &Site, visit: &Visit) -> Result<Answer, Fault> {
         false => Address::parse(asked).ok().map(|address| address.domain().clone()),
     };
     let domain = domain.filter(|domain| config.domains().contains(domain));
-    let (Some(domain), Some(server)) = (domain, site.context.server_names.first()) else {
+    let Some(domain) = domain else {
         return refuse(404, "Not found", "This box has no mail for this address.");
     };
-    let ports = site.context.ports;
-    let file =
-        File { domain: &domain, server, imap: ports.imaps, pop3: ports.pop3s, smtp: ports.submissions }.render()?;
+    let (server, ports) = (host::server(&visit.host, false, &site.context), site.context.ports);
+    let file = File { domain: &domain, server: &server, imap: ports.imaps, pop3: ports.pop3s, smtp: ports.submissions }
+        .render()?;
     Ok(Answer::data("text/xml; charset=utf-8", file))
 }

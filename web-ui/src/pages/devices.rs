@@ -4,11 +4,11 @@ use super::entries::{self, Entry, Group, Values};
 use super::{Frame, called, in_link, refuse};
 use crate::answer::{Answer, Fault};
 use crate::form::Input;
+use crate::host;
 use crate::session::Fresh;
 use crate::site::{Site, Visit};
 use askama::Template;
 use auth::{Account, Address};
-use std::net::IpAddr;
 
 /// The kinds of devices and programs that have instructions of their own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +54,11 @@ impl Device {
         matches!(self, Device::Iphone | Device::Mac)
     }
 
+    /// It may run on the very machine that runs Roost.
+    fn is_here(&self) -> bool {
+        matches!(self, Device::Thunderbird | Device::Other)
+    }
+
     /// The one asked for, else the one that seems to ask.
     pub(crate) fn of(visit: &Visit) -> Device {
         let asked = DEVICES.into_iter().find(|device| device.key() == visit.query.get("for"));
@@ -86,7 +91,7 @@ struct Page<'a> {
     fresh: Vec<Fresh>,
     new_device: Input,
     groups: Vec<Group>,
-    other_servers: Vec<&'a str>,
+    other_servers: Vec<String>,
     /// The ports are those that every program tries by itself.
     usual_ports: bool,
     imap: u16,
@@ -123,8 +128,7 @@ pub(super) fn page(
     refused: Option<Input>,
 ) -> Result<Answer, Fault> {
     let device = Device::of(visit);
-    let names = &site.context.server_names;
-    let server = server_for(device, names);
+    let server = host::server(&visit.host, device.is_here(), &site.context);
     let fresh = site.sessions.fresh(&visit.ticket).into_iter().filter(|fresh| fresh.address == account.address);
     let fresh: Vec<_> = fresh.collect();
     let (address, ports) = (account.address.to_string(), site.context.ports);
@@ -132,7 +136,7 @@ pub(super) fn page(
         name: &account.name,
         address: &address,
         password: fresh.last().map(|fresh| fresh.text.as_str()),
-        server,
+        server: &server,
         imap: ports.imaps,
         smtp: ports.submissions,
     };
@@ -155,23 +159,13 @@ pub(super) fn page(
         address,
         fresh,
         new_device,
-        other_servers: names.iter().map(String::as_str).filter(|name| *name != server).collect(),
+        other_servers: host::reachable(&site.context).into_iter().filter(|name| *name != server).collect(),
         usual_ports: (ports.imaps, ports.submissions) == (993, 465),
         imap: ports.imaps,
         smtp: ports.submissions,
         fingerprint: &site.fingerprint,
     };
     Ok(Answer::page(&page)?.status(status))
-}
-
-/// The name of the server to enter. Android's mail programs do not find `.local` names, so they get an address.
-fn server_for(device: Device, names: &[String]) -> &str {
-    let best = names.first().map_or("", String::as_str);
-    let address = || names.iter().find(|name| name.parse::<IpAddr>().is_ok_and(|a| !a.is_loopback()));
-    match device {
-        Device::Android if best.ends_with(".local") => address().map_or(best, String::as_str),
-        _ => best,
-    }
 }
 
 /// The new app passwords of an account have been entered: they are forgotten.
@@ -199,14 +193,5 @@ mod tests {
         ] {
             assert_eq!(Device::guess(agent), device, "{agent}");
         }
-    }
-
-    #[test]
-    fn android_gets_an_address_where_the_name_is_local() {
-        let names = ["roost.local", "127.0.0.1", "192.168.1.5"].map(str::to_owned);
-        assert_eq!(server_for(Device::Android, &names), "192.168.1.5");
-        assert_eq!(server_for(Device::Mac, &names), "roost.local");
-        assert_eq!(server_for(Device::Android, &["mail.example.org".to_owned()]), "mail.example.org");
-        assert_eq!(server_for(Device::Android, &[]), "");
     }
 }

@@ -40,7 +40,7 @@ pub(crate) fn show(site: &Site, visit: &Visit) -> Result<Answer, Fault> {
             .unwrap_or(0),
         host: network.host.to_string(),
         addresses: network.addresses.iter().filter(|a| !a.is_loopback()).map(|a| a.to_string()).collect(),
-        pages: site.context.server_names.iter().map(|name| host::address(name, ports.https)).collect(),
+        pages: host::reachable(&site.context).iter().map(|name| host::address(name, ports.https)).collect(),
         domain: site.context.settings.get().domain.as_ref().map(|d| d.to_string()).unwrap_or_default(),
         ports: vec![
             ("IMAP with SSL/TLS", ports.imaps),

@@ -177,8 +177,8 @@ fn thunderbird_finds_its_settings() {
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?>",
             "<clientConfig version=\"1.1\">",
             "<emailProvider id=\"home.internal\">",
-            "<incomingServer type=\"imap\">\n      <hostname>roost.local</hostname>\n      <port>1993</port>\n      <socketType>SSL</socketType>",
-            "<outgoingServer type=\"smtp\">\n      <hostname>roost.local</hostname>\n      <port>1465</port>",
+            "<incomingServer type=\"imap\">\n      <hostname>192.168.178.40</hostname>\n      <port>1993</port>\n      <socketType>SSL</socketType>",
+            "<outgoingServer type=\"smtp\">\n      <hostname>192.168.178.40</hostname>\n      <port>1465</port>",
             "<username>%EMAILADDRESS%</username>",
         ] {
             page.shows(200, text);

@@ -74,7 +74,7 @@ fn a_box_is_claimed_in_four_steps() {
         matches!(login, auth::Login::Accepted(account) if account.id == anna.id),
         "the password shown works for mail"
     );
-    page.shows(200, "roost.local");
+    page.shows(200, "<code>192.168.178.40</code>");
     page.shows(200, "1993");
     browser.get("/devices?account=ben%40home.internal&for=outlook").shows(200, "New Outlook for Windows");
     for page in ["/setup", "/setup/domain", "/setup/people", "/login"] {
