@@ -3,9 +3,9 @@
 use crate::intake::{Fault, Intake};
 use crate::session::Session;
 use crate::state::{Recipient, State, Transaction};
-use crate::{Role, reply, trace};
+use crate::{Context, Role, reply, trace};
 use std::time::SystemTime;
-use store::{AccountId, Draft, Flags, MailboxName, Store, StoreError, Target};
+use store::{AccountId, Draft, Flags, MailboxName, StoreError, Target};
 
 /// What became of one recipient.
 type Outcome = Result<(), Fault>;
@@ -21,7 +21,7 @@ pub(crate) fn finish(
     let (id, octets) = (intake.id.clone(), intake.octets());
     let recipients = &transaction.recipients;
     let outcomes = match intake.finish() {
-        Ok(draft) => deliver(&session.context.store, draft, recipients, trace::unix(now)),
+        Ok(draft) => deliver(&session.context, draft, recipients, trace::unix(now)),
         Err(fault) => vec![Err(fault); recipients.len()],
     };
     for (to, outcome) in recipients.iter().map(|r| &r.path).zip(&outcomes) {
@@ -57,13 +57,13 @@ fn answer_once(outcomes: &[Outcome], id: &str, out: &mut Vec<u8>) {
 }
 
 /// One outcome per recipient. An account named by several of them gets one copy.
-fn deliver(store: &Store, draft: Draft, recipients: &[Recipient], now: i64) -> Vec<Outcome> {
+fn deliver(context: &Context, draft: Draft, recipients: &[Recipient], now: i64) -> Vec<Outcome> {
     let mut accounts: Vec<AccountId> = recipients.iter().map(account).collect();
     accounts.sort_unstable();
     accounts.dedup();
-    let inboxes: Vec<Result<Target, StoreError>> = accounts.iter().map(|&id| inbox(store, id, now)).collect();
+    let inboxes: Vec<Result<Target, StoreError>> = accounts.iter().map(|&id| inbox(context, id, now)).collect();
     let targets: Vec<Target> = inboxes.iter().filter_map(|inbox| inbox.as_ref().ok().cloned()).collect();
-    let mut delivered = match store.deliver(draft, &targets) {
+    let mut delivered = match context.store.deliver(draft, &targets) {
         Ok(answers) => answers.into_iter().map(|answer| answer.map(drop)).collect(),
         Err(e) => vec![Err(e); targets.len()],
     }
@@ -83,7 +83,10 @@ fn account(recipient: &Recipient) -> AccountId {
     AccountId(recipient.account.0)
 }
 
-fn inbox(store: &Store, account: AccountId, now: i64) -> Result<Target, StoreError> {
+fn inbox(context: &Context, account: AccountId, now: i64) -> Result<Target, StoreError> {
+    // An account that was removed while the message came must not get its mailboxes back.
+    context.directory.account(auth::AccountId(account.0)).ok_or(StoreError::NoSuchMailbox)?;
+    let store = &context.store;
     store.ensure_account(account, now)?;
     let mailbox = store.mailbox(account, &MailboxName::inbox())?.ok_or(StoreError::NoSuchMailbox)?;
     Ok(Target { mailbox: mailbox.id, flags: Flags::default(), internal_date: now, save_date: now })

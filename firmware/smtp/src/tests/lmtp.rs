@@ -131,3 +131,22 @@ fn a_stopped_store_is_a_temporary_failure() {
     assert_eq!(talk.send(b"DATA\r\n"), "451 4.3.0 The message could not be stored, try again later\r\n");
     assert!(talk.send(b"BDAT 6 LAST\r\na: b\r\n").starts_with("451 4.3.0 <ben@home.example> "));
 }
+
+#[test]
+fn an_account_removed_meanwhile_gets_no_mail() {
+    let mut talk = Talk::lmtp();
+    talk.envelope();
+    talk.check(
+        "> RCPT TO:<anna@home.example>
+         < 250 2.1.5 <anna@home.example> recipient ok",
+    );
+    talk.context.directory.replace(vec![anna().0.clone()], vec![Domain::parse("home.example").unwrap()]);
+    talk.check(
+        "> BDAT 6 LAST
+         > a: b
+         < 451 4.3.0 <ben@home.example> The message could not be stored, try again later
+         < 250 2.0.0 <anna@home.example> delivered, $id",
+    );
+    assert_eq!(talk.context.store.mailboxes(store::AccountId(BEN)).unwrap(), []);
+    assert_eq!(talk.sent_to(ANNA), ["a: b\r\n"]);
+}
