@@ -1,5 +1,6 @@
 //! IMAP4rev1 (RFC 3501): codec and server session.
 
+pub mod codec;
 pub mod limits;
 
 use conversation::Peer;
