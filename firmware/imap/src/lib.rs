@@ -1,9 +1,17 @@
 //! IMAP4rev1 (RFC 3501): codec and server session.
 
+mod answer;
 pub mod codec;
+mod commands;
 pub mod limits;
+mod session;
+mod view;
 
-use conversation::Peer;
+#[cfg(test)]
+mod tests;
+
+pub use session::Session;
+
 use smol_str::SmolStr;
 use std::sync::Arc;
 
@@ -16,17 +24,6 @@ pub struct Context {
     pub directory: Arc<auth::Directory>,
     /// This box's host name, for greetings and trace lines.
     pub host: SmolStr,
-}
-
-/// One IMAP conversation; see [`conversation::Session`].
-#[derive(Debug)]
-pub struct Session {}
-
-impl Session {
-    /// A session with this peer; `waker` is called when [`conversation::Session::wake`] should be.
-    pub fn new(_context: Arc<Context>, _peer: Peer, _waker: store::Waker) -> Session {
-        todo!()
-    }
 }
 
 /// What to answer instead of a session when there are too many connections.

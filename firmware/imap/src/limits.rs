@@ -58,5 +58,3 @@ pub const SEARCH_ROWS: usize = 1_000;
 pub const SEARCH_OCTETS: u64 = 1024 * 1024;
 /// Runs of `\Recent` UIDs a session remembers; the oldest are forgotten.
 pub const RECENT_RUNS: usize = 64;
-/// Buffers of an idle session larger than this are given back.
-pub const KEEP_BUFFER: usize = 2 * 1024;

@@ -53,8 +53,6 @@ pub enum Command {
     Namespace,
     /// STATUS
     Status(Mailbox, Vec<StatusItem>),
-    /// APPEND
-    Append(Append),
     /// IDLE (RFC 2177)
     Idle,
     /// CHECK

@@ -28,13 +28,13 @@ pub struct Literal {
 pub enum Frame<'i> {
     /// More bytes are needed.
     Incomplete,
-    /// A command or line is whole: see [`Framer::text`], then [`Framer::clear`].
+    /// A command or line is whole: see [`Framer::take`].
     Complete,
     /// A literal is announced: call [`Framer::collect`], [`Framer::stream`] or [`Framer::refuse`].
     Announced(Literal),
     /// Octets of a literal that streams by.
     Octets(&'i [u8]),
-    /// A command of which something was refused has ended; [`Framer::text`] is its beginning.
+    /// A command of which something was refused has ended; [`Framer::take`] gives its beginning.
     Refused,
 }
 
@@ -79,11 +79,10 @@ impl Framer {
         &self.text
     }
 
-    /// Forgets the command to begin the next.
-    pub fn clear(&mut self) {
-        self.text.clear();
-        self.text.shrink_to(crate::limits::KEEP_BUFFER);
+    /// Hands the command out and begins the next; an idle framer holds no memory.
+    pub fn take(&mut self) -> Vec<u8> {
         self.state = State::Line;
+        std::mem::take(&mut self.text)
     }
 
     /// Takes bytes off `input` until something is to be told.
@@ -170,7 +169,7 @@ impl Framer {
     /// and [`Frame::Refused`] tells of its end.
     pub fn refuse(&mut self) {
         match self.state {
-            State::Deciding(literal) if literal.synchronizing => self.clear(),
+            State::Deciding(literal) if literal.synchronizing => drop(self.take()),
             State::Deciding(literal) => self.state = State::Discarding(literal.size, HistoryBuf::new()),
             _ => {}
         }
@@ -254,7 +253,7 @@ mod tests {
                         continue;
                     }
                 }
-                framer.clear();
+                framer.take();
             }
         }
         told.push(format!("streamed {}", stream.escape_ascii()));
@@ -359,7 +358,7 @@ mod tests {
                     Frame::Incomplete => break,
                     Frame::Announced(_) => framer.refuse(),
                     Frame::Octets(_) => {}
-                    Frame::Complete | Frame::Refused => framer.clear(),
+                    Frame::Complete | Frame::Refused => drop(framer.take()),
                 }
                 prop_assert!(framer.text().len() <= 62);
             }

@@ -94,11 +94,11 @@ const NAMES: &[(&str, Name)] = &[
     ("UID MOVE", Name::UidMove),
 ];
 
-/// Reads the tag and the space behind it. `None` if there is no tag to answer with.
+/// Reads the tag and the space behind it. `None` if there is no tag to answer with. A tag alone is one: the command is missing.
 pub fn tag(lexer: &mut Lexer<'_>) -> Option<Tag> {
     let bytes = lexer.take_while(|b| is_astring_char(b) && b != b'+');
     let tag = Tag::try_from(std::str::from_utf8(bytes).ok()?).ok()?;
-    (!tag.is_empty() && lexer.sp().is_ok()).then_some(tag)
+    (!tag.is_empty() && (lexer.rest().is_empty() || lexer.sp().is_ok())).then_some(tag)
 }
 
 /// Reads the command's name.
@@ -164,7 +164,8 @@ fn with_arguments(name: Name, lexer: &mut Lexer<'_>) -> Result<Command, Bad> {
             lexer.sp()?;
             Command::Status(mailbox, status_items(lexer)?)
         }
-        Name::Append => return append(lexer).and(Err(Bad("The message must be a literal"))),
+        // With a literal it does not come here: see [`append`].
+        Name::Append => return Err(NO_LITERAL),
         Name::UidExpunge => Command::UidExpunge(SequenceSet::parse(lexer)?),
         Name::Search => Command::Search(Numbers::Sequence, search(lexer)?),
         Name::UidSearch => Command::Search(Numbers::Uid, search(lexer)?),
@@ -291,8 +292,12 @@ fn use_attribute(lexer: &mut Lexer<'_>) -> Result<UseAttribute, Bad> {
     })
 }
 
-/// The arguments of APPEND up to its message, of which the announcement comes next.
-pub fn append(lexer: &mut Lexer<'_>) -> Result<Append, Bad> {
+/// The arguments of APPEND up to the announcement of its message, where framing stopped. `None`: the literal announced is
+/// the mailbox name.
+pub fn append(lexer: &mut Lexer<'_>) -> Result<Option<Append>, Bad> {
+    if at_announcement(lexer) {
+        return Ok(None);
+    }
     let mailbox = mailbox(lexer)?;
     lexer.sp()?;
     let mut flags = Flags::default();
@@ -307,11 +312,13 @@ pub fn append(lexer: &mut Lexer<'_>) -> Result<Append, Bad> {
         lexer.expect(b'"', "Malformed date")?;
         lexer.sp()?;
     }
-    Ok(Append { mailbox, flags, date })
+    if at_announcement(lexer) { Ok(Some(Append { mailbox, flags, date })) } else { Err(NO_LITERAL) }
 }
 
-/// Whether the announcement at the end of `rest` is the next thing: nothing stands before it.
-pub fn is_announcement(lexer: &Lexer<'_>) -> bool {
+const NO_LITERAL: Bad = Bad("The message must be a literal");
+
+/// Whether the announcement of a literal comes next, and nothing after it.
+fn at_announcement(lexer: &Lexer<'_>) -> bool {
     let rest = lexer.rest();
     rest.first() == Some(&b'{') && rest.iter().position(|&b| b == b'\n') == Some(rest.len() - 1)
 }

@@ -1,0 +1,226 @@
+//! Whether a message is what SEARCH looks for (RFC 3501 §6.4.4).
+
+use super::fetch::read_header;
+use crate::codec::command::{SearchKey, SystemFlag, When};
+use crate::codec::sequence::Runs;
+use crate::limits;
+use crate::view::View;
+use ::store::{Keyword, Message, Store, StoreError};
+use message::date::{DateTime, Day};
+use message::header;
+use message::text::{BodySearch, Needle};
+use message::{Content, Envelope, Part};
+use std::ops::Range;
+use std::sync::Arc;
+
+/// A search key made ready: sets resolved, strings folded, the cheap keys of a list before the dear ones.
+#[derive(Debug)]
+pub enum Test {
+    And(Vec<Test>),
+    Or(Box<Test>, Box<Test>),
+    Not(Box<Test>),
+    Sequence(Runs),
+    Uid(Runs),
+    Flag(SystemFlag),
+    Recent,
+    Keyword(Option<Keyword>),
+    Larger(u64),
+    Smaller(u64),
+    Internal(When, Day),
+    Sent(When, Day),
+    Header(Vec<u8>, Needle),
+    Body(Needle),
+    Text(Needle),
+    ModSeq(u64),
+}
+
+/// The charset is unknown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BadCharset;
+
+impl Test {
+    /// Makes a key ready for this view.
+    pub fn new(key: SearchKey, charset: Option<&str>, view: &View) -> Result<Test, BadCharset> {
+        use crate::codec::command::Numbers;
+        let needle = |text: &[u8]| Needle::new(text, charset).ok_or(BadCharset);
+        let boxed = |key: Box<SearchKey>| Test::new(*key, charset, view).map(Box::new);
+        Ok(match key {
+            SearchKey::And(keys) => {
+                let mut tests =
+                    keys.into_iter().map(|key| Test::new(key, charset, view)).collect::<Result<Vec<_>, _>>()?;
+                tests.sort_by_key(Test::cost);
+                Test::And(tests)
+            }
+            SearchKey::Or(one, other) => {
+                let (one, other) = (boxed(one)?, boxed(other)?);
+                if other.cost() < one.cost() { Test::Or(other, one) } else { Test::Or(one, other) }
+            }
+            SearchKey::Not(key) => Test::Not(boxed(key)?),
+            SearchKey::Sequence(set) => Test::Sequence(set.resolve(view.largest(Numbers::Sequence))),
+            SearchKey::Uid(set) => Test::Uid(set.resolve(view.largest(Numbers::Uid))),
+            SearchKey::Flag(flag) => Test::Flag(flag),
+            SearchKey::Recent => Test::Recent,
+            SearchKey::Keyword(keyword) => Test::Keyword(keyword),
+            SearchKey::Larger(size) => Test::Larger(size.into()),
+            SearchKey::Smaller(size) => Test::Smaller(size.into()),
+            SearchKey::Internal(when, day) => Test::Internal(when, day),
+            SearchKey::Sent(when, day) => Test::Sent(when, day),
+            SearchKey::Header(name, text) => Test::Header(name, needle(&text)?),
+            SearchKey::Body(text) => Test::Body(needle(&text)?),
+            SearchKey::Text(text) => Test::Text(needle(&text)?),
+            SearchKey::ModSeq(modseq) => Test::ModSeq(modseq),
+        })
+    }
+
+    /// What a test reads: 0 a row, 1 the cached structure, 2 the header, 3 the body.
+    fn cost(&self) -> u8 {
+        match self {
+            Test::And(tests) => tests.iter().map(Test::cost).max().unwrap_or(0),
+            Test::Or(one, other) => one.cost().max(other.cost()),
+            Test::Not(test) => test.cost(),
+            Test::Sent(..) => 1,
+            Test::Header(..) => 2,
+            Test::Body(_) | Test::Text(_) => 3,
+            _ => 0,
+        }
+    }
+}
+
+/// A message that is looked at. What is read of it is kept for the other keys.
+pub struct Candidate<'a> {
+    store: &'a Store,
+    sequence: u32,
+    row: &'a Message,
+    recent: bool,
+    inside: Option<Arc<(Envelope, Part)>>,
+    header: Option<Vec<u8>>,
+    /// Octets read.
+    pub read: u64,
+}
+
+impl<'a> Candidate<'a> {
+    /// This message.
+    pub fn new(store: &'a Store, sequence: u32, row: &'a Message, recent: bool) -> Candidate<'a> {
+        Candidate { store, sequence, row, recent, inside: None, header: None, read: 0 }
+    }
+
+    /// Whether the test holds.
+    pub fn passes(&mut self, test: &Test) -> Result<bool, StoreError> {
+        let row = self.row;
+        Ok(match test {
+            Test::And(tests) => {
+                for test in tests {
+                    if !self.passes(test)? {
+                        return Ok(false);
+                    }
+                }
+                true
+            }
+            Test::Or(one, other) => self.passes(one)? || self.passes(other)?,
+            Test::Not(test) => !self.passes(test)?,
+            Test::Sequence(runs) => runs.contains(self.sequence),
+            Test::Uid(runs) => runs.contains(row.uid.get()),
+            Test::Flag(SystemFlag::Answered) => row.flags.answered,
+            Test::Flag(SystemFlag::Deleted) => row.flags.deleted,
+            Test::Flag(SystemFlag::Draft) => row.flags.draft,
+            Test::Flag(SystemFlag::Flagged) => row.flags.flagged,
+            Test::Flag(SystemFlag::Seen) => row.flags.seen,
+            Test::Recent => self.recent,
+            Test::Keyword(keyword) => keyword.as_ref().is_some_and(|keyword| row.flags.keywords.contains(keyword)),
+            Test::Larger(size) => row.size > *size,
+            Test::Smaller(size) => row.size < *size,
+            Test::ModSeq(modseq) => row.modseq.0 >= *modseq,
+            Test::Internal(when, day) => compare(*when, DateTime { unix: row.internal_date, offset: 0 }, *day),
+            Test::Sent(when, day) => {
+                let inside = self.inside()?;
+                let date = inside.0.date.as_deref().and_then(DateTime::parse_rfc5322);
+                date.is_some_and(|date| compare(*when, date, *day))
+            }
+            Test::Header(name, needle) => header::fields(self.header()?)
+                .any(|field| field.name.eq_ignore_ascii_case(name) && needle.in_header_value(field.value)),
+            Test::Body(needle) => self.body(needle)?,
+            Test::Text(needle) => in_fields(self.header()?, needle) || self.body(needle)?,
+        })
+    }
+
+    fn inside(&mut self) -> Result<Arc<(Envelope, Part)>, StoreError> {
+        if let Some(inside) = &self.inside {
+            return Ok(inside.clone());
+        }
+        self.read += limits::CHUNK;
+        let inside = self.store.structure(self.row.blob)?;
+        Ok(self.inside.insert(inside).clone())
+    }
+
+    /// The message's header.
+    fn header(&mut self) -> Result<&[u8], StoreError> {
+        if self.header.is_none() {
+            let range = self.inside()?.1.header.clone();
+            self.header = Some(self.part_header(range)?);
+        }
+        Ok(self.header.as_deref().unwrap_or_default())
+    }
+
+    fn part_header(&mut self, range: Range<u64>) -> Result<Vec<u8>, StoreError> {
+        let header = read_header(self.store, self.row.blob, range)?;
+        self.read += header.len() as u64;
+        Ok(header)
+    }
+
+    /// Whether the body holds the text: text parts decoded, and the headers of the parts.
+    fn body(&mut self, needle: &Needle) -> Result<bool, StoreError> {
+        let inside = self.inside()?;
+        self.in_part(&inside.1, needle)
+    }
+
+    fn in_part(&mut self, part: &Part, needle: &Needle) -> Result<bool, StoreError> {
+        match &part.content {
+            Content::Leaf => self.in_leaf(part, needle),
+            Content::Message(_, inner) => self.in_part_with_header(inner, needle),
+            Content::Multipart(parts) => {
+                for inner in parts {
+                    if self.in_part_with_header(inner, needle)? {
+                        return Ok(true);
+                    }
+                }
+                Ok(false)
+            }
+        }
+    }
+
+    fn in_part_with_header(&mut self, part: &Part, needle: &Needle) -> Result<bool, StoreError> {
+        let header = self.part_header(part.header.clone())?;
+        Ok(in_fields(&header, needle) || self.in_part(part, needle)?)
+    }
+
+    fn in_leaf(&mut self, part: &Part, needle: &Needle) -> Result<bool, StoreError> {
+        let Some(mut search) = BodySearch::new(needle, part) else { return Ok(false) };
+        let mut chunk = Vec::new();
+        let mut at = part.body.start;
+        while at < part.body.end {
+            let end = part.body.end.min(at + limits::CHUNK);
+            chunk.clear();
+            self.store.read(self.row.blob, at..end, &mut chunk)?;
+            self.read += end - at;
+            if search.feed(&chunk) {
+                return Ok(true);
+            }
+            at = end;
+        }
+        Ok(search.finish())
+    }
+}
+
+/// Whether a field of the header, its name included, holds the text.
+fn in_fields(bytes: &[u8], needle: &Needle) -> bool {
+    header::fields(bytes).any(|field| needle.in_header_value(field.raw))
+}
+
+/// Compares calendar days, whatever the zone (RFC 3501 §6.4.4: "disregarding time and timezone").
+fn compare(when: When, date: DateTime, day: Day) -> bool {
+    match when {
+        When::Before => date.day() < day,
+        When::On => date.day() == day,
+        When::Since => date.day() >= day,
+    }
+}
