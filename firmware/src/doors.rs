@@ -15,6 +15,8 @@ use tokio::sync::watch;
 /// A protocol on a port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Door {
+    Imap,
+    Imaps,
     Pop3,
     Pop3s,
     Smtp,
@@ -30,11 +32,14 @@ pub const HTTPS: u16 = 443;
 
 impl Door {
     /// Every mail door.
-    pub const ALL: [Door; 6] = [Door::Pop3, Door::Pop3s, Door::Smtp, Door::Submission, Door::Submissions, Door::Lmtp];
+    pub const ALL: [Door; 8] =
+        [Door::Imap, Door::Imaps, Door::Pop3, Door::Pop3s, Door::Smtp, Door::Submission, Door::Submissions, Door::Lmtp];
 
     /// Its standard port (RFC 8314 for the ones that begin with TLS; 24 is "any private mail system", used for LMTP).
     pub fn port(self) -> u16 {
         match self {
+            Door::Imap => 143,
+            Door::Imaps => 993,
             Door::Pop3 => 110,
             Door::Pop3s => 995,
             Door::Smtp => 25,
@@ -46,6 +51,8 @@ impl Door {
     /// Its name, for logs and messages.
     pub fn name(self) -> &'static str {
         match self {
+            Door::Imap => "imap",
+            Door::Imaps => "imaps",
             Door::Pop3 => "pop3",
             Door::Pop3s => "pop3s",
             Door::Smtp => "smtp",
@@ -56,11 +63,12 @@ impl Door {
     }
     /// Whether TLS comes first.
     pub fn tls_first(self) -> bool {
-        matches!(self, Door::Pop3s | Door::Submissions)
+        matches!(self, Door::Imaps | Door::Pop3s | Door::Submissions)
     }
     /// What to say when there are too many connections.
     pub fn too_many(self) -> &'static [u8] {
         match self {
+            Door::Imap | Door::Imaps => imap::TOO_MANY,
             Door::Pop3 | Door::Pop3s => pop3::TOO_MANY,
             Door::Smtp | Door::Submission | Door::Submissions | Door::Lmtp => smtp::TOO_MANY,
         }
@@ -70,6 +78,8 @@ impl Door {
 /// What every connection is given.
 #[derive(Debug)]
 pub struct Reception {
+    /// What IMAP sessions share.
+    pub imap: Arc<imap::Context>,
     /// What POP3 sessions share.
     pub pop3: Arc<pop3::Context>,
     /// What SMTP and LMTP sessions share.
@@ -88,10 +98,11 @@ pub struct Reception {
 
 impl Reception {
     /// A session for a client at this door.
-    pub fn session(&self, door: Door, ip: IpAddr, security: Security, _waker: store::Waker) -> Box<dyn Session> {
+    pub fn session(&self, door: Door, ip: IpAddr, security: Security, waker: store::Waker) -> Box<dyn Session> {
         let peer = Peer { ip, security };
         let smtp = |role, peer| Box::new(smtp::Session::new(self.smtp.clone(), role, peer));
         match door {
+            Door::Imap | Door::Imaps => Box::new(imap::Session::new(self.imap.clone(), peer, waker)),
             Door::Pop3 | Door::Pop3s => Box::new(pop3::Session::new(self.pop3.clone(), peer)),
             Door::Smtp => smtp(smtp::Role::Reception, peer),
             Door::Submission | Door::Submissions => smtp(smtp::Role::Submission, peer),

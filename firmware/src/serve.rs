@@ -122,6 +122,7 @@ fn reception(
     let (store, directory) = (house.store.clone(), house.settings.directory());
     let host = smol_str::SmolStr::new(format!("{}.local", board.network().host));
     Ok(Reception {
+        imap: Arc::new(imap::Context { store: store.clone(), directory: directory.clone(), host: host.clone() }),
         pop3: Arc::new(pop3::Context { store: store.clone(), directory: directory.clone(), host: host.clone() }),
         smtp: Arc::new(smtp::Context { store, directory, host }),
         tls: certificates.tls(&[])?,
@@ -150,8 +151,8 @@ fn pages(
         authority_pem: certificates.authority_pem().to_owned(),
         authority_der: certificates.authority_der().to_vec(),
         ports: web_ui::Ports {
-            imap: 143 + options.port_offset,
-            imaps: 993 + options.port_offset,
+            imap: port(Door::Imap),
+            imaps: port(Door::Imaps),
             pop3s: port(Door::Pop3s),
             submission: port(Door::Submission),
             submissions: port(Door::Submissions),
@@ -254,5 +255,5 @@ fn announce(options: &Options, house: &House, board: &dyn Board) {
         Some(code) => println!("  Set it up:   https://{host}{port}/\n  Setup code:  {}\n", code.as_str()),
         None => println!("  Its pages:   https://{host}{port}/\n"),
     }
-    tracing::info!(pop3s = Door::Pop3s.port() + options.port_offset, "serving {}", options.data.display());
+    tracing::info!(imaps = Door::Imaps.port() + options.port_offset, "serving {}", options.data.display());
 }
