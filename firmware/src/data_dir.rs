@@ -41,7 +41,11 @@ impl DataDir {
     /// Opens store, settings and clock. Errors name what is at fault: in use, another version, the disk.
     pub fn open(&self) -> Result<House, String> {
         make_private_dir(&self.0)?;
-        let options = store::Options { max_message: limits::MESSAGE + smtp::limits::ADDED, reserve: limits::RESERVE, ..Default::default() };
+        let options = store::Options {
+            max_message: limits::MESSAGE + smtp::limits::ADDED,
+            reserve: limits::RESERVE,
+            ..Default::default()
+        };
         let store = store::Store::open(&self.0, options).map_err(|e| e.to_string())?;
         let file = self.0.join("settings.redb");
         let settings = settings::Settings::open(&file).map_err(|e| format!("{}: {e}", file.display()))?;
