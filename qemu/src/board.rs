@@ -45,11 +45,13 @@ pub struct Options {
     pub kernel_arguments: String,
     /// The console is this process' terminal too.
     pub interactive: bool,
+    /// What the board's clock shows when the power is switched on, as `2001-02-03T04:05:06`; this machine's time without.
+    pub clock: Option<String>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { ports: Ports::Free, memory_mib: 512, kernel_arguments: String::new(), interactive: false }
+        Self { ports: Ports::Free, memory_mib: 512, kernel_arguments: String::new(), interactive: false, clock: None }
     }
 }
 
@@ -186,6 +188,9 @@ fn start_qemu(image: &Image, drive: &str, sockets: &SocketDirectory, options: &O
     command.args(["-chardev", &format!("socket,id=shell,path={},server=on,wait=off", sockets.shell().display())]);
     command.args(["-device", "virtconsole,chardev=shell"]);
     command.args(["-qmp", &format!("unix:{},server=on,wait=off", sockets.qmp().display())]);
+    if let Some(clock) = &options.clock {
+        command.args(["-rtc", &format!("base={clock}")]);
+    }
     let terminal = options.interactive && std::io::stdin().is_terminal();
     command.stdin(if terminal { Stdio::inherit() } else { Stdio::null() }).stdout(Stdio::piped());
     Process::start(command, "qemu-system-arm", sockets.0.join("qemu.err"))

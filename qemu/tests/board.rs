@@ -1,0 +1,148 @@
+//! The board itself, booted in QEMU: what the start scripts promise. Needs the developer image (`make board-image`).
+
+#![allow(clippy::expect_used, reason = "helpers of tests")]
+
+use qemu::{Board, Cache, Disk, Image, Options};
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+/// A slow machine under load; a board is up after a few seconds.
+const PATIENCE: Duration = Duration::from_secs(120);
+const GIB: u64 = 1 << 30;
+
+/// The image; where tests must not be skipped (CI, `make test`) it has to be there.
+fn image() -> Option<Image> {
+    let required = ["CI", "ROOST_TEST_ALL"].iter().any(|name| std::env::var_os(name).is_some());
+    match Image::developer() {
+        Ok(image) => Some(image),
+        Err(error) => {
+            assert!(!required, "{error}");
+            // Past the test runner's capture, so that somebody sees it.
+            let _ = writeln!(std::io::stderr(), "SKIPPED: {error}");
+            None
+        }
+    }
+}
+
+/// A directory that goes away with the test.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("roost-board-test-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).expect("a scratch directory");
+        Self(path)
+    }
+
+    fn disk(&self, image: &Image, size: u64) -> Disk {
+        Disk::create(image, self.0.join("disk.img"), size).expect("a disk")
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn boot(image: &Image, disk: &Disk, options: &Options) -> Board {
+    let board = Board::boot(image, disk, options).expect("the board starts");
+    board.wait_for_greeting(143, "* OK", PATIENCE).expect("IMAP greets");
+    board
+}
+
+fn told(board: &Board, command: &str) -> String {
+    let output = board.run(command).expect("the shell answers");
+    output.success().expect(command).trim().to_owned()
+}
+
+/// Looks at the data partition from outside.
+fn assert_clean(disk: &Disk) {
+    let start = disk.data_partition().expect("a data partition").start;
+    let path = format!("{}?offset={start}", disk.path().display());
+    let check = Command::new("e2fsck").env("PATH", "/usr/sbin:/sbin:/usr/bin:/bin").args(["-fn", &path]).output();
+    let check = check.expect("e2fsck starts");
+    assert!(check.status.success(), "{}", String::from_utf8_lossy(&check.stdout));
+}
+
+#[test]
+fn a_new_board_takes_the_whole_disk_and_starts_the_daemon_unprivileged() {
+    let Some(image) = image() else { return };
+    let scratch = Scratch::new("new");
+    let disk = scratch.disk(&image, 2 * GIB);
+    let shipped = disk.data_partition().expect("a data partition");
+
+    let board = boot(&image, &disk, &Options::default());
+    board.wait_for_console("data: grown from", Duration::ZERO).expect("the console tells of the growth");
+    let free: u64 = told(&board, "stat -f -c '%a * %S' /data | xargs expr").parse().expect("a number");
+    assert!(free > 2 * GIB - shipped.start - 128 * 1024 * 1024, "only {free} octets free");
+    assert_eq!(told(&board, "stat -c '%U %a' /data/roost"), "roost 700");
+    assert_eq!(told(&board, "ps -o user,comm | grep -c '^roost *roost'"), "1");
+    assert_eq!(told(&board, "grep -c ' / squashfs ro,' /proc/mounts"), "1");
+    assert_ne!(board.run("touch /etc/x").expect("the shell answers").status, 0);
+    assert!(board.block_stats().expect("counters").written_bytes > 0);
+    board.power_off().expect("it shuts down");
+
+    let grown = disk.data_partition().expect("a data partition");
+    assert_eq!(grown.start, shipped.start);
+    assert!(disk.size().expect("a size") - grown.end() < 1 << 20, "{grown:?}");
+    assert_clean(&disk);
+
+    let board = boot(&image, &disk, &Options::default());
+    assert!(!board.console().iter().any(|line| line.text.contains("grown")), "nothing is left to grow");
+}
+
+#[test]
+fn a_daemon_that_dies_is_started_again() {
+    let Some(image) = image() else { return };
+    let scratch = Scratch::new("dies");
+    let board = boot(&image, &scratch.disk(&image, GIB), &Options::default());
+    told(&board, "kill -9 $(ps -o pid,user,comm | awk '$2 == \"roost\" { print $1 }')");
+    let line = board.wait_for_console("starting again", PATIENCE).expect("the console tells of the end");
+    assert!(line.text.contains("status 137, starting again in 1 s"), "{}", line.text);
+    board.wait_for_greeting(143, "* OK", PATIENCE).expect("IMAP greets again");
+}
+
+#[test]
+fn a_power_cut_loses_what_was_not_flushed_and_nothing_else() {
+    let Some(image) = image() else { return };
+    let scratch = Scratch::new("cut");
+    let disk = scratch.disk(&image, GIB).with_cache(Cache::Volatile);
+    // The first cut comes while the data partition is being grown.
+    let board = Board::boot(&image, &disk, &Options::default()).expect("the board starts");
+    board.wait_for_console("data: grown", PATIENCE).expect("the console tells of the growth");
+    board.cut_power();
+
+    let board = boot(&image, &disk, &Options::default());
+    let blocks: u64 = told(&board, "stat -f -c %b /data").parse().expect("a number");
+    assert!(blocks * 4096 > GIB / 2, "the file system has {blocks} blocks");
+    told(&board, "echo kept >/data/flushed && sync");
+    told(&board, "echo lost >/data/late");
+    board.cut_power();
+
+    let board = boot(&image, &disk, &Options::default());
+    assert_eq!(told(&board, "cat /data/flushed"), "kept");
+    assert_ne!(board.run("cat /data/late").expect("the shell answers").status, 0, "the cut has no teeth");
+    board.power_off().expect("it shuts down");
+    assert_clean(&disk);
+}
+
+#[test]
+fn time_never_runs_backwards() {
+    let Some(image) = image() else { return };
+    let scratch = Scratch::new("clock");
+    let disk = scratch.disk(&image, GIB);
+    // A board without a clock starts at the image's time, not in 2001.
+    let stopped = Options { clock: Some("2001-02-03T04:05:06".into()), ..Options::default() };
+    let board = boot(&image, &disk, &stopped);
+    let built: u64 = told(&board, "sed -n s/^BUILT=//p /etc/roost-release").parse().expect("a number");
+    let now = |board: &Board| told(board, "date +%s").parse::<u64>().expect("a number");
+    assert!(now(&board) >= built);
+    // Somebody tells it the time; after the next start it knows.
+    told(&board, "date -s 2031-01-01");
+    let set = now(&board);
+    board.power_off().expect("it shuts down");
+    assert!(now(&boot(&image, &disk, &stopped)) >= set);
+}
