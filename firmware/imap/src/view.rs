@@ -160,10 +160,10 @@ impl View {
     }
 
     /// Writes a FETCH with a message's MODSEQ alone.
-    pub fn put_modseq(&self, row: &Message, with_uid: bool, out: &mut Vec<u8>) {
+    pub fn put_modseq(&self, row: &Message, with_uid: bool, enabled: Enabled, out: &mut Vec<u8>) {
         let Some(sequence) = self.sequence_of(row.uid) else { return };
         put!(out, "* {sequence} FETCH (");
-        if with_uid {
+        if with_uid || enabled.qresync {
             put!(out, "UID {} ", row.uid.get());
         }
         put!(out, "MODSEQ ({}))\r\n", row.modseq.0);
@@ -328,6 +328,15 @@ impl Places {
             self.0.pop_front();
         }
         (!piece.is_empty()).then_some(piece)
+    }
+}
+
+/// Writes which of the UIDs that a client knew have vanished (RFC 7162 §3.2.10).
+pub fn put_vanished_earlier(vanished: Vec<Uid>, known: &Runs, out: &mut Vec<u8>) {
+    let vanished = vanished.into_iter().map(|uid| uid.get()).filter(|&uid| known.contains(uid));
+    let vanished = Runs::from_ascending(vanished);
+    if !vanished.is_empty() {
+        put!(out, "* VANISHED (EARLIER) {vanished}\r\n");
     }
 }
 

@@ -11,6 +11,8 @@ pub mod parse;
 mod parse_fetch;
 mod parse_list;
 mod parse_search;
+#[cfg(test)]
+mod roundtrip;
 pub mod sequence;
 pub mod structure;
 pub mod utf7;

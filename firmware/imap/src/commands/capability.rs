@@ -8,7 +8,7 @@ use conversation::Security;
 
 /// Announced in every state.
 const ALWAYS: &str = "IMAP4rev1 LITERAL+ ID ENABLE IDLE NAMESPACE UIDPLUS MOVE UNSELECT CHILDREN SPECIAL-USE \
-                      CREATE-SPECIAL-USE LIST-EXTENDED LIST-STATUS STATUS=SIZE ESEARCH CONDSTORE";
+                      CREATE-SPECIAL-USE LIST-EXTENDED LIST-STATUS STATUS=SIZE ESEARCH CONDSTORE QRESYNC";
 
 /// The capabilities of the moment.
 pub fn list(security: &Security, directory: &Directory, logged_in: bool) -> String {

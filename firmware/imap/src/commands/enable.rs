@@ -8,11 +8,15 @@ use smol_str::SmolStr;
 
 /// Switches extensions on that change what the client is told; unknown ones are passed over.
 pub fn run(state: &mut State, words: &[SmolStr], out: &mut Vec<u8>) -> Answer {
-    if words.iter().any(|word| word.eq_ignore_ascii_case("CONDSTORE")) {
-        out.extend_from_slice(b"* ENABLED CONDSTORE\r\n");
+    let asked = |name: &str| words.iter().any(|word| word.eq_ignore_ascii_case(name));
+    let (condstore, qresync) = (asked("CONDSTORE"), asked("QRESYNC"));
+    put!(out, "* ENABLED{}{}\r\n", if condstore { " CONDSTORE" } else { "" }, if qresync { " QRESYNC" } else { "" });
+    // RFC 7162 §3.2.3: QRESYNC implies CONDSTORE.
+    if condstore || qresync {
         from_any_state(state, out);
-    } else {
-        out.extend_from_slice(b"* ENABLED\r\n");
+    }
+    if let (true, State::Authenticated(user) | State::Selected(user, _)) = (qresync, state) {
+        user.enabled.qresync = true;
     }
     Answer::ok("ENABLE completed")
 }

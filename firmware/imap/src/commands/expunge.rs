@@ -4,11 +4,11 @@ use crate::answer::Answer;
 use crate::codec::command::Numbers;
 use crate::codec::sequence::SequenceSet;
 use crate::session::{Session, State};
-use crate::view::View;
+use crate::view::{Enabled, View};
 use ::store::{Expunge, Store};
 
 /// Removes the messages with `\Deleted`, or those of them that the UIDs name.
-pub fn run(store: &Store, view: &View, uids: Option<&SequenceSet>) -> Result<Answer, Answer> {
+pub fn run(store: &Store, view: &View, enabled: Enabled, uids: Option<&SequenceSet>) -> Result<Answer, Answer> {
     if view.read_only {
         return Err(read_only());
     }
@@ -19,7 +19,13 @@ pub fn run(store: &Store, view: &View, uids: Option<&SequenceSet>) -> Result<Ans
             store.expunge(view.mailbox, Expunge::DeletedAmong(&view.uids_at(&places)))?
         }
     };
-    Ok(Answer::ok("EXPUNGE completed"))
+    let done = Answer::ok("EXPUNGE completed");
+    if !enabled.qresync {
+        return Ok(done);
+    }
+    // RFC 7162 §3.2.7, §3.2.9
+    let highest = store.status(view.mailbox)?.highest_modseq.0;
+    Ok(done.with_code(format!("HIGHESTMODSEQ {highest}")))
 }
 
 /// Leaves the mailbox; what has `\Deleted` goes without a word, unless the mailbox was opened with EXAMINE.

@@ -11,7 +11,7 @@ use crate::codec::structure;
 use crate::limits;
 use crate::session::User;
 use crate::view::{self, Enabled, Places, View};
-use ::store::{FlagChange, Flags, Message, Store, StoreError, Uid};
+use ::store::{FlagChange, Flags, Message, ModSeq, Store, StoreError, Uid};
 use conversation::HIGH_WATER;
 use message::{Envelope, Part, SectionText};
 use std::collections::VecDeque;
@@ -30,6 +30,7 @@ pub struct Job {
     current: Option<Response>,
     gone: bool,
     failed: Option<Answer>,
+    completed: Answer,
 }
 
 /// A message that is to be written.
@@ -52,8 +53,18 @@ struct Response {
 }
 
 /// Begins a FETCH.
-pub fn begin(view: &View, user: &mut User, numbers: Numbers, args: Fetch, out: &mut Vec<u8>) -> Result<Job, Answer> {
+pub fn begin(
+    store: &Store,
+    view: &View,
+    user: &mut User,
+    numbers: Numbers,
+    args: Fetch,
+    out: &mut Vec<u8>,
+) -> Result<Job, Answer> {
     let places = view.places(numbers, &args.set).ok_or_else(no_such_number)?;
+    if args.vanished {
+        vanished(store, view, user.enabled, numbers, &args, out)?;
+    }
     let Fetch { mut items, changed_since, .. } = args;
     // RFC 3501 §6.4.8; RFC 7162 §3.1.4.1
     let implied = [(numbers == Numbers::Uid, FetchItem::Uid), (changed_since.is_some(), FetchItem::ModSeq)];
@@ -66,20 +77,54 @@ pub fn begin(view: &View, user: &mut User, numbers: Numbers, args: Fetch, out: &
         enable::condstore(user, view, out);
     }
     let sets_seen = items.iter().any(|item| matches!(item, FetchItem::Section(section) if !section.peek));
-    Ok(Job {
-        numbers,
-        items,
-        changed_since,
-        sets_seen: sets_seen && !view.read_only,
-        places,
-        rows: VecDeque::new(),
-        current: None,
-        gone: false,
-        failed: None,
-    })
+    let sets_seen = sets_seen && !view.read_only;
+    Ok(Job { sets_seen, ..Job::new(numbers, items, changed_since, places, Answer::ok("FETCH completed")) })
+}
+
+/// What the messages with these UIDs that changed after a MODSEQ have become, for the SELECT of RFC 7162 §3.2.5.
+pub fn resync(places: Places, since: u64, completed: Answer) -> Job {
+    Job::new(Numbers::Uid, vec![FetchItem::Uid, FetchItem::Flags, FetchItem::ModSeq], Some(since), places, completed)
+}
+
+/// Tells which of the UIDs have vanished since a MODSEQ (RFC 7162 §3.2.6).
+fn vanished(
+    store: &Store,
+    view: &View,
+    enabled: Enabled,
+    numbers: Numbers,
+    args: &Fetch,
+    out: &mut Vec<u8>,
+) -> Result<(), Answer> {
+    let Some(since) = args.changed_since.filter(|_| enabled.qresync && numbers == Numbers::Uid) else {
+        return Err(Answer::bad("VANISHED needs UID FETCH, CHANGEDSINCE and ENABLE QRESYNC"));
+    };
+    let gone = store.changes_since(view.mailbox, ModSeq(since))?.vanished;
+    view::put_vanished_earlier(gone, &args.set.resolve(view.largest(Numbers::Uid)), out);
+    Ok(())
 }
 
 impl Job {
+    fn new(
+        numbers: Numbers,
+        items: Vec<FetchItem>,
+        changed_since: Option<u64>,
+        places: Places,
+        completed: Answer,
+    ) -> Job {
+        Job {
+            numbers,
+            items,
+            changed_since,
+            sets_seen: false,
+            places,
+            rows: VecDeque::new(),
+            current: None,
+            gone: false,
+            failed: None,
+            completed,
+        }
+    }
+
     /// Whether a response is half written.
     pub fn in_response(&self) -> bool {
         self.current.is_some()
@@ -123,7 +168,7 @@ impl Job {
         match self.failed.take() {
             Some(failure) => failure,
             None if self.gone && self.numbers == Numbers::Sequence => some_gone(),
-            None => Answer::ok("FETCH completed"),
+            None => self.completed.clone(),
         }
     }
 
@@ -205,6 +250,9 @@ impl Job {
         }
         if enabled.condstore && !self.items.contains(&FetchItem::ModSeq) {
             put!(out, " MODSEQ ({})", message.modseq.0);
+        }
+        if enabled.qresync && !self.items.contains(&FetchItem::Uid) {
+            put!(out, " UID {}", message.uid.get());
         }
     }
 }

@@ -186,8 +186,8 @@ fn logged_in(
     let done = |result: Result<Answer, Answer>| Outcome::Done(result.unwrap_or_else(|refusal| refusal));
     match command {
         Command::Enable(words) => Outcome::Done(enable::run(&mut session.state, &words, out)),
-        Command::Select(args) => done(select::run(session, env, args, false, out)),
-        Command::Examine(args) => done(select::run(session, env, args, true, out)),
+        Command::Select(args) => select::run(session, env, args, false, out).unwrap_or_else(Outcome::Done),
+        Command::Examine(args) => select::run(session, env, args, true, out).unwrap_or_else(Outcome::Done),
         Command::Create(name, uses) => done(create::create(env, name, &uses)),
         Command::Delete(name) => done(create::delete(env, name, &mut session.state)),
         Command::Rename(from, to) => done(create::rename(env, from, to)),
@@ -240,10 +240,10 @@ fn selected(session: &mut Session, env: Env<'_>, tag: &Tag, command: Command, ou
             session.state = State::Authenticated(*user);
             Outcome::Done(Answer::ok("UNSELECT completed"))
         }
-        Command::Expunge => done(expunge::run(env.store, view, None)),
-        Command::UidExpunge(set) => done(expunge::run(env.store, view, Some(&set))),
+        Command::Expunge => done(expunge::run(env.store, view, user.enabled, None)),
+        Command::UidExpunge(set) => done(expunge::run(env.store, view, user.enabled, Some(&set))),
         Command::Search(numbers, args) => work(search::begin(view, user, numbers, tag, args, out).map(Job::Search)),
-        Command::Fetch(numbers, args) => work(fetch::begin(view, user, numbers, args, out).map(Job::Fetch)),
+        Command::Fetch(numbers, args) => work(fetch::begin(env.store, view, user, numbers, args, out).map(Job::Fetch)),
         Command::Store(numbers, args) => work(store::begin(view, user, numbers, args, out).map(Job::Store)),
         Command::Copy(numbers, set, to) => done(copy::copy(env, view, numbers, &set, to)),
         Command::Move(numbers, set, to) => done(copy::move_messages(env, view, numbers, &set, to, out)),

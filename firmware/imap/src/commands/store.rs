@@ -75,7 +75,7 @@ impl Job {
                 view.put_flags(row, self.numbers == Numbers::Uid, enabled, out);
             } else if enabled.condstore {
                 // RFC 7162 §3.1.3: the new MODSEQ is told also if the flags are not.
-                view.put_modseq(row, self.numbers == Numbers::Uid, out);
+                view.put_modseq(row, self.numbers == Numbers::Uid, enabled, out);
             }
         }
         view.know(&changed);

@@ -214,3 +214,19 @@ fn return_options_and_several_patterns() {
         ",
     );
 }
+
+#[test]
+fn a_long_list_comes_in_slices() {
+    let mut world = World::new();
+    let long = "x".repeat(400);
+    for n in 0..200 {
+        world.send("anna", format!("a CREATE {long}{n}\r\n").as_bytes());
+    }
+    let client = world.client("anna");
+    let mut out = Vec::new();
+    assert_eq!(client.session.receive(b"a LIST \"\" x*\r\n", now(), &mut out), Next::Resume);
+    let mut all = std::mem::take(&mut out);
+    assert_eq!(client.session.resume(now(), &mut out), Next::Read);
+    all.append(&mut out);
+    assert_eq!(String::from_utf8_lossy(&all).lines().count(), 201);
+}

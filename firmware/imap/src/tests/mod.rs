@@ -11,10 +11,13 @@ mod lists;
 mod login;
 mod mailboxes;
 mod races;
+mod resync;
+mod scram;
 mod search;
 mod updates;
 
 use crate::{Context, Session};
+use auth::sasl::ChannelBinding;
 use auth::{Account, Address, Directory, Domain};
 use conversation::{Next, Peer, Security, Session as _};
 use std::collections::BTreeMap;
@@ -26,6 +29,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 pub fn now() -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(1_795_261_663)
 }
+
+/// The channel binding of connections with `bound` in their name.
+pub const EXPORTER: [u8; 32] = [7; 32];
 
 /// A store, the accounts anna and ben, and their connections.
 pub struct World {
@@ -120,7 +126,9 @@ impl World {
     pub fn client(&mut self, name: &str) -> &mut Client {
         if !self.clients.contains_key(name) {
             let plain = name.starts_with("plain");
-            let security = if plain { Security::Plain } else { Security::Tls(Default::default()) };
+            let tls_exporter = name.contains("bound").then_some(EXPORTER);
+            let binding = ChannelBinding { tls_exporter, tls_server_end_point: None };
+            let security = if plain { Security::Plain } else { Security::Tls(binding) };
             let mut client = Client::new(&self.context, security);
             if !plain && !name.starts_with("raw") {
                 let user = name.trim_end_matches(|c: char| c.is_ascii_digit());

@@ -211,3 +211,24 @@ fn search_has_limits() {
     let fine = format!("a SEARCH {}\r\n", "SEEN ".repeat(1_000));
     assert_eq!(world.send("anna", fine.as_bytes()), "* SEARCH 1\r\na OK SEARCH completed\r\n");
 }
+
+#[test]
+fn many_messages_are_dealt_with_in_slices() {
+    let mut world = World::new();
+    world.mail("anna", "INBOX", "Subject: x\r\n\r\ny\r\n");
+    world.send("anna", b"a SELECT INBOX\r\n");
+    for _ in 0..11 {
+        world.send("anna", b"b COPY 1:* INBOX\r\n");
+    }
+    let client = world.client("anna");
+    let mut out = Vec::new();
+    assert_eq!(client.session.receive(b"c SEARCH RETURN (COUNT) SUBJECT x\r\n", now(), &mut out), Next::Resume);
+    assert!(out.is_empty());
+    while client.session.resume(now(), &mut out) == Next::Resume {}
+    assert_eq!(String::from_utf8_lossy(&out), "* ESEARCH (TAG \"c\") COUNT 2048\r\nc OK SEARCH completed\r\n");
+    let reply = world.send("anna", b"d STORE 1:* +FLAGS (\\Seen)\r\ne NOOP\r\n");
+    assert_eq!(reply.matches("FLAGS (\\Seen \\Recent)").count(), 2048);
+    assert!(reply.ends_with("d OK STORE completed\r\ne OK NOOP completed\r\n"));
+    let reply = world.send("anna", b"f UID FETCH 1:* FLAGS\r\n");
+    assert_eq!(reply.lines().count(), 2049);
+}
