@@ -4,7 +4,7 @@ LISTEN ?= 127.0.0.1
 OFFSET ?= 1000
 CARGO ?= cargo
 
-.PHONY: run test lint
+.PHONY: run test test-board lint cross board-image qemu
 
 # A mail server on this machine, with its data in ./data. LISTEN=0.0.0.0 lets the LAN in.
 run:
@@ -16,9 +16,22 @@ test: lint
 	$(CARGO) build --locked
 	$(CARGO) test --locked --workspace
 
+# The emulated board: builds the image, then boots it, fills it, cuts its power.
+test-board: board-image
+	$(CARGO) test --locked -p qemu --features board
+
+# The stripped aarch64 binary; prints its path.
+cross:
+	qemu/cross.sh
+
+# A board image from the distribution's arm64 kernel and BusyBox, our binary and our init scripts.
+board-image:
+	$(CARGO) run --locked -p qemu -- image
+
+# Boots that image in QEMU, with its ports plus 2000 on this machine and its console here.
+qemu:
+	$(CARGO) run --locked -p qemu -- run
 
 lint:
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy --locked --workspace --all-targets
-
-
+	$(CARGO) clippy --locked --workspace --all-targets --all-features

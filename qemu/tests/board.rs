@@ -1,9 +1,8 @@
-//! The board itself, booted in QEMU: what the start scripts promise. Needs the developer image (`make board-image`).
+//! The board itself, booted in QEMU: what the start scripts promise. Needs the developer image: `make test-board`.
 
 #![allow(clippy::expect_used, reason = "helpers of tests")]
 
 use qemu::{Board, Cache, Disk, Image, Options};
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
@@ -12,18 +11,8 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(120);
 const GIB: u64 = 1 << 30;
 
-/// The image; where tests must not be skipped (CI, `make test`) it has to be there.
-fn image() -> Option<Image> {
-    let required = ["CI", "ROOST_TEST_ALL"].iter().any(|name| std::env::var_os(name).is_some());
-    match Image::developer() {
-        Ok(image) => Some(image),
-        Err(error) => {
-            assert!(!required, "{error}");
-            // Past the test runner's capture, so that somebody sees it.
-            let _ = writeln!(std::io::stderr(), "SKIPPED: {error}");
-            None
-        }
-    }
+fn image() -> Image {
+    Image::developer().expect("make board-image")
 }
 
 /// A directory that goes away with the test.
@@ -69,7 +58,7 @@ fn assert_clean(disk: &Disk) {
 
 #[test]
 fn a_new_board_takes_the_whole_disk_and_starts_the_daemon_unprivileged() {
-    let Some(image) = image() else { return };
+    let image = image();
     let scratch = Scratch::new("new");
     let disk = scratch.disk(&image, 2 * GIB);
     let shipped = disk.data_partition().expect("a data partition");
@@ -96,7 +85,7 @@ fn a_new_board_takes_the_whole_disk_and_starts_the_daemon_unprivileged() {
 
 #[test]
 fn a_daemon_that_dies_is_started_again() {
-    let Some(image) = image() else { return };
+    let image = image();
     let scratch = Scratch::new("dies");
     let board = boot(&image, &scratch.disk(&image, GIB), &Options::default());
     told(&board, "kill -9 $(ps -o pid,user,comm | awk '$2 == \"roost\" { print $1 }')");
@@ -107,7 +96,7 @@ fn a_daemon_that_dies_is_started_again() {
 
 #[test]
 fn a_power_cut_loses_what_was_not_flushed_and_nothing_else() {
-    let Some(image) = image() else { return };
+    let image = image();
     let scratch = Scratch::new("cut");
     let disk = scratch.disk(&image, GIB).with_cache(Cache::Volatile);
     // The first cut comes while the data partition is being grown.
@@ -131,7 +120,7 @@ fn a_power_cut_loses_what_was_not_flushed_and_nothing_else() {
 
 #[test]
 fn time_never_runs_backwards() {
-    let Some(image) = image() else { return };
+    let image = image();
     let scratch = Scratch::new("clock");
     let disk = scratch.disk(&image, GIB);
     // A board without a clock starts at the image's time, not in 2001.
