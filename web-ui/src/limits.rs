@@ -34,5 +34,7 @@ pub const WAIT_LONGEST: Duration = Duration::from_secs(15 * 60);
 pub const TRIES_FORGOTTEN: Duration = Duration::from_secs(60 * 60);
 /// Clients whose wrong tries are remembered.
 pub const CLIENTS: usize = 1024;
+/// A thread without requests looks this often whether it is still needed.
+pub const LOOK_UP: Duration = Duration::from_secs(5);
 /// Pause after a connection could not be accepted.
-pub const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(500);

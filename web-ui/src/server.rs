@@ -1,4 +1,7 @@
 //! tiny_http on the front's Unix socket, with a fixed number of threads that answer.
+//!
+//! tiny_http stops for good when accepting fails once, as when there are no file descriptors left for a moment. Then another
+//! one, with threads of its own, takes over the socket; the threads of the first stay for what it had already taken.
 
 use crate::connection::TinyConnection;
 use crate::limits;
@@ -12,17 +15,21 @@ use std::thread::{Builder, JoinHandle, sleep};
 
 /// The running pages.
 #[must_use = "the pages stop when this is dropped"]
-pub struct Server {
-    shared: Arc<Shared>,
-    workers: Vec<JoinHandle<()>>,
-}
+pub struct Server(Arc<Shared>);
 
 struct Shared {
     site: Site,
-    stop: AtomicBool,
     listener: UnixListener,
-    /// The last one accepts. The others gave up, but dropping them would take the socket away from the last.
-    tiny: Mutex<Vec<Arc<tiny_http::Server>>>,
+    stop: AtomicBool,
+    /// The last one accepts. The others are kept because dropping them would take the socket away from the last.
+    all: Mutex<Vec<Arc<Tiny>>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+struct Tiny {
+    server: tiny_http::Server,
+    /// It accepts no more.
+    over: AtomicBool,
 }
 
 impl Server {
@@ -31,32 +38,35 @@ impl Server {
         if listener.local_addr()?.as_pathname().is_none() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "the pages need a Unix socket with a path"));
         }
-        let tiny = Mutex::new(vec![accept(&listener)?]);
-        let shared = Arc::new(Shared { site, stop: AtomicBool::new(false), listener, tiny });
-        let mut server = Server { shared, workers: Vec::new() };
-        for n in 0..limits::WORKERS {
-            let shared = server.shared.clone();
-            server.workers.push(Builder::new().name(format!("pages-{n}")).spawn(move || shared.work())?);
-        }
+        let (all, threads, stop) = Default::default();
+        let server = Server(Arc::new(Shared { site, listener, stop, all, threads }));
+        server.0.accept()?;
         Ok(server)
     }
 }
 
-fn accept(listener: &UnixListener) -> io::Result<Arc<tiny_http::Server>> {
-    let server = tiny_http::Server::from_listener(listener.try_clone()?, None).map_err(io::Error::other)?;
-    Ok(Arc::new(server))
-}
-
 impl Shared {
-    fn work(&self) {
-        loop {
-            let Some(tiny) = self.tiny().last().cloned() else { return };
-            if self.stop.load(Ordering::Acquire) {
-                return;
-            }
-            match tiny.recv() {
-                Ok(request) => self.answer(request),
-                Err(e) => self.revive(&tiny, &e),
+    /// Begins to accept and to answer.
+    fn accept(self: &Arc<Shared>) -> io::Result<()> {
+        let server = tiny_http::Server::from_listener(self.listener.try_clone()?, None).map_err(io::Error::other)?;
+        let tiny = Arc::new(Tiny { server, over: AtomicBool::new(false) });
+        lock(&self.all).push(tiny.clone());
+        lock(&self.threads).retain(|thread| !thread.is_finished());
+        for n in 0..limits::WORKERS {
+            let (shared, tiny) = (self.clone(), tiny.clone());
+            let thread = Builder::new().name(format!("pages-{n}")).spawn(move || shared.work(&tiny))?;
+            lock(&self.threads).push(thread);
+        }
+        Ok(())
+    }
+
+    fn work(self: Arc<Shared>, tiny: &Tiny) {
+        while !self.stop.load(Ordering::Acquire) {
+            match tiny.server.recv_timeout(limits::LOOK_UP) {
+                Ok(Some(request)) => self.answer(request),
+                Ok(None) if tiny.over.load(Ordering::Acquire) => return,
+                Ok(None) => {}
+                Err(e) => self.replace(tiny, &e),
             }
         }
     }
@@ -71,41 +81,43 @@ impl Shared {
         }
     }
 
-    /// tiny_http stops for good when accepting fails once, as when there are no file descriptors left for a moment; then
-    /// another one takes its place. One worker gets the error; the others are woken to move on as well.
-    fn revive(&self, failed: &Arc<tiny_http::Server>, error: &io::Error) {
-        let mut all = self.tiny();
-        if self.stop.load(Ordering::Acquire) || !all.last().is_some_and(|last| Arc::ptr_eq(last, failed)) {
-            return;
-        }
+    fn replace(self: &Arc<Shared>, failed: &Tiny, error: &io::Error) {
         tracing::warn!(error = %error, "the setup pages could not accept a connection");
-        sleep(limits::ACCEPT_PAUSE);
-        match accept(&self.listener) {
-            Ok(tiny) => all.push(tiny),
-            // Still out of descriptors: the next round tries again.
-            Err(_) => return failed.unblock(),
+        failed.over.store(true, Ordering::Release);
+        while !self.stop.load(Ordering::Acquire) {
+            sleep(limits::ACCEPT_PAUSE);
+            match self.accept() {
+                Ok(()) => return,
+                Err(e) => tracing::warn!(error = %e, "the setup pages cannot start again yet"),
+            }
         }
-        for _ in 1..limits::WORKERS {
-            failed.unblock();
-        }
-    }
-
-    fn tiny(&self) -> MutexGuard<'_, Vec<Arc<tiny_http::Server>>> {
-        self.tiny.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.shared.stop.store(true, Ordering::Release);
-        let all = self.shared.tiny().clone();
-        for tiny in &all {
-            for _ in &self.workers {
-                tiny.unblock();
+        self.0.stop.store(true, Ordering::Release);
+        loop {
+            for tiny in lock(&self.0.all).iter() {
+                for _ in 0..limits::WORKERS {
+                    tiny.server.unblock();
+                }
+            }
+            let threads = std::mem::take(&mut *lock(&self.0.threads));
+            if threads.is_empty() {
+                break;
+            }
+            for thread in threads {
+                let _ = thread.join();
             }
         }
-        for worker in self.workers.drain(..) {
-            let _ = worker.join();
+        // The last first: it needs the socket's file to wake itself up, and removes it.
+        while let Some(tiny) = lock(&self.0.all).pop() {
+            drop(tiny);
         }
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
