@@ -147,6 +147,7 @@ pub(crate) fn save(site: &Site, visit: &Visit) -> Result<Answer, Fault> {
     match refused(added)? {
         Ok(fresh) => {
             site.sessions.show(&visit.ticket, fresh);
+            site.sessions.notify(&visit.ticket, "Your box is set up. Now connect the first device.".into());
             Ok(Answer::see_other("/devices"))
         }
         Err((n, error)) => {
