@@ -3,7 +3,12 @@
 //! A transcript ([`transcript`]) is played by [`play`] against one of three targets: sessions in memory ([`memory`]), a
 //! daemon on this machine ([`daemon`], over [`wire`]), or the emulated board (over the same [`wire`]).
 
+pub mod clients;
+pub mod corpus;
 pub mod daemon;
+pub mod exchange;
+pub mod lmtp;
+pub mod maildir;
 pub mod memory;
 pub mod pattern;
 pub mod play;
