@@ -50,9 +50,12 @@ fn mailbox(t: &mut Tables<'_>, account: u32, id: u32) -> Result<MailboxRow> {
 }
 
 fn create(t: &mut Tables<'_>, account: u32, c: &Created) -> Result<()> {
+    // names are free when they are given; only after damage may one be taken
+    let free = t.by_name(account, &c.name)?.is_none_or(|other| other == c.mailbox);
+    let name = if free { c.name.clone() } else { format_smolstr!("{}-{}", c.name, c.mailbox) };
     let row = MailboxRow {
         account,
-        name: c.name.clone(),
+        name: name.clone(),
         uid_validity: c.uid_validity,
         special_use: c.special_use,
         uid_next: 1,
@@ -64,9 +67,9 @@ fn create(t: &mut Tables<'_>, account: u32, c: &Created) -> Result<()> {
         recent: 1,
     };
     t.put_mailbox(c.mailbox, &row)?;
-    t.names.insert((account, c.name.as_str()), c.mailbox)?;
+    t.names.insert((account, name.as_str()), c.mailbox)?;
     if c.subscribed {
-        t.subscriptions.insert((account, c.name.as_str()), ())?;
+        t.subscriptions.insert((account, name.as_str()), ())?;
     }
     t.meta.last_mailbox = t.meta.last_mailbox.max(c.mailbox);
     t.meta.last_uid_validity = t.meta.last_uid_validity.max(c.uid_validity);

@@ -3,7 +3,7 @@
 use crate::jobs::{Delivery, Job};
 use crate::model::{Appended, Target};
 use crate::record::Extent;
-use crate::{Store, StoreError, limits};
+use crate::{Store, StoreError};
 
 /// Bytes of a message that is not delivered yet. Dropping it leaves nothing behind but dead bytes in the log.
 #[derive(Debug)]
@@ -41,11 +41,12 @@ impl Draft {
         if self.len > self.store.inner.shared.options.max_message {
             return Err(StoreError::TooLarge);
         }
+        let part = self.store.inner.shared.segments.tuning.part;
         while !bytes.is_empty() {
-            if self.rest.len() == limits::PART {
+            if self.rest.len() == part {
                 self.log_rest()?;
             }
-            let take = bytes.len().min(limits::PART - self.rest.len());
+            let take = bytes.len().min(part - self.rest.len());
             self.rest.extend_from_slice(&bytes[..take]);
             bytes = &bytes[take..];
         }

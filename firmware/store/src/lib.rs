@@ -26,6 +26,7 @@ mod segment;
 mod structures;
 #[cfg(test)]
 mod tests;
+mod tuning;
 mod writer;
 
 pub use draft::Draft;

@@ -6,6 +6,7 @@
 use crate::limits;
 use crate::record::{self, Event, Header, Kind, Position};
 use crate::segment::{SegmentHeader, Segments, VERSION, align};
+use crate::tuning::Rule;
 use crate::{StoreError, disk::DiskFile};
 use std::io;
 use std::sync::Arc;
@@ -74,13 +75,16 @@ impl Log {
     /// Goes on after the last good record, which ended at `end`. Makes durable what recovery accepted.
     pub fn open(segments: Arc<Segments>, counters: Arc<LogCounters>, end: Position, lsn: u64) -> io::Result<Log> {
         let (file, base) = match end.segment {
-            0 => (None, Position { segment: 0, offset: limits::SEGMENT }),
+            0 => (None, Position { segment: 0, offset: segments.tuning.segment }),
             n => (Some(segments.file(n)?), Position { segment: n, offset: align(end.offset) }),
         };
-        if let Some(file) = &file {
+        if let Some(file) = &file
+            && segments.tuning.holds(Rule::FlushBeforeShowing)
+        {
             file.sync()?;
         }
-        let mut log = Log {
+        let reopened = segments.tuning.holds(Rule::FreshNumbers);
+        Ok(Log {
             segments,
             counters,
             file,
@@ -89,11 +93,9 @@ impl Log {
             lsn,
             top: lsn,
             durable: lsn,
-            reopened: true,
+            reopened,
             dirty: false,
-        };
-        log.buffer.reserve(limits::PART);
-        Ok(log)
+        })
     }
 
     /// Where the next record starts.
@@ -122,7 +124,7 @@ impl Log {
 
     /// Makes room for a group of records: they never straddle segments.
     pub fn begin_group(&mut self) -> Result<Mark, LogError> {
-        if self.end().offset >= limits::SEGMENT {
+        if self.end().offset >= self.segments.tuning.segment {
             if self.is_dirty() {
                 self.flush()?;
             }
@@ -207,7 +209,7 @@ impl Log {
     /// Writes the whole blocks of a buffer that has grown large, without making them durable.
     pub fn spill(&mut self) -> Result<(), LogError> {
         let whole = self.buffer.len() & !(limits::BLOCK as usize - 1);
-        if self.buffer.len() < limits::LOG_BUFFER {
+        if self.buffer.len() < self.segments.tuning.log_buffer {
             return Ok(());
         }
         self.write(whole)

@@ -7,6 +7,7 @@ use crate::notify::{Floors, Recent, Watchers};
 use crate::replay::replay;
 use crate::segment::{self, SegmentHeader, Segments, VERSION};
 use crate::structures::Structures;
+use crate::tuning::Tuning;
 use crate::writer::{Shared, Writer};
 use crate::{Inner, OpenError, Options, Store, StoreError, limits};
 use std::hash::{BuildHasher, RandomState};
@@ -52,8 +53,13 @@ impl From<StoreError> for Fault {
 
 /// Opens or makes a store on a disk.
 pub fn open(disk: Arc<dyn Disk>, options: Options) -> Result<Store, Fault> {
+    open_tuned(disk, options, Tuning::default())
+}
+
+/// The same with other sizes.
+pub fn open_tuned(disk: Arc<dyn Disk>, options: Options, tuning: Tuning) -> Result<Store, Fault> {
     let store = format(disk.as_ref())?;
-    let segments = Arc::new(Segments::new(disk.clone(), store));
+    let segments = Arc::new(Segments::new(disk.clone(), store, tuning));
     let catalogue = Catalogue::open(disk.clone(), FILE, options.cache)?;
     let end = replay(&catalogue, &segments)?;
     let counters = Arc::new(LogCounters::default());

@@ -85,6 +85,11 @@ fn check_room(t: &Tables<'_>, account: u32, more: usize) -> Result<()> {
     if have + more > limits::MAILBOXES { Err(StoreError::Limit("mailboxes of an account")) } else { Ok(()) }
 }
 
+/// Nothing is made for an account that was not.
+fn check_account(t: &Tables<'_>, account: u32) -> Result<()> {
+    if t.has_account(account)? { Ok(()) } else { Err(StoreError::NoSuchMailbox) }
+}
+
 /// CREATE.
 pub fn create(
     t: &Tables<'_>,
@@ -93,6 +98,7 @@ pub fn create(
     special_use: Option<SpecialUse>,
     now: i64,
 ) -> Result<Vec<Created>> {
+    check_account(t, account)?;
     if t.by_name(account, name.as_str())?.is_some() {
         return Err(StoreError::Exists);
     }
@@ -172,6 +178,7 @@ fn move_all(t: &Tables<'_>, from: u32, to: u32, now: i64) -> Result<Option<Moved
 
 /// SUBSCRIBE; nothing if it is so already.
 pub fn subscribe(t: &Tables<'_>, account: u32, name: &MailboxName, on: bool) -> Result<Option<Event>> {
+    check_account(t, account)?;
     Ok((t.is_subscribed(account, name.as_str())? != on).then(|| Event::Subscribe(SmolStr::new(name.as_str()), on)))
 }
 

@@ -74,7 +74,8 @@ pub fn apply_batch(catalogue: &Catalogue, scanner: &mut Scanner, before: Option<
         }
         tables.finish(scanner.lsn(), scanner.position())?;
     }
-    let checkpoints = |records: u64| records / limits::CHECKPOINT_RECORDS;
+    let each = scanner.tuning().checkpoint_records;
+    let checkpoints = |records: u64| records / each;
     let due = before.is_some_and(|before| checkpoints(before + records) > checkpoints(before));
     if due {
         commit_durably(txn)?

@@ -5,6 +5,7 @@
 
 use crate::record::{HEADER, Header, Kind, Position, Seed, footprint};
 use crate::segment::{self, Segments, Window, align};
+use crate::tuning::Tuning;
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
@@ -82,6 +83,11 @@ impl Scanner {
         self.lsn
     }
 
+    /// How large things are.
+    pub fn tuning(&self) -> &Tuning {
+        &self.segments.tuning
+    }
+
     /// Damage met so far.
     pub fn damage(&self) -> &[Damage] {
         &self.damage
@@ -115,7 +121,7 @@ impl Scanner {
         if self.limit.is_some_and(|l| at >= l) {
             return Ok(None);
         }
-        let place = place(window, seed, at)?;
+        let place = place(window, seed, at, &self.segments.tuning)?;
         Ok(place.filter(|p| p.continues(self.lsn)))
     }
 
@@ -173,7 +179,7 @@ impl Scanner {
             let lsn =
                 window.get(u64::from(at.offset) + 8, 8)?.and_then(|b| b.try_into().ok()).map_or(0, u64::from_le_bytes);
             if lsn > self.lsn && lsn >> 32 <= (self.lsn >> 32) + 0xFFFF {
-                let found = place(window, seed, at)?;
+                let found = place(window, seed, at, &self.segments.tuning)?;
                 if found.is_some() {
                     return Ok(found);
                 }
@@ -207,8 +213,8 @@ impl Place {
     }
 }
 
-fn place(window: &mut Window, seed: Seed, at: Position) -> io::Result<Option<Place>> {
-    let Some(header) = window.record(seed, at.offset.into())? else { return Ok(None) };
+fn place(window: &mut Window, seed: Seed, at: Position, tuning: &Tuning) -> io::Result<Option<Place>> {
+    let Some(header) = window.record(seed, at.offset.into(), tuning)? else { return Ok(None) };
     let open_after = match header.kind {
         Kind::Open => {
             let payload = window.get(u64::from(at.offset) + HEADER as u64, header.len as usize)?;

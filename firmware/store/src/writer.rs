@@ -8,6 +8,7 @@ use crate::notify::{Floors, Recent, Watchers};
 use crate::replay::replay;
 use crate::segment::Segments;
 use crate::structures::Structures;
+use crate::tuning::{Rule, Tuning};
 use crate::{Options, StoreError, limits, perform};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -200,7 +201,7 @@ impl Writer {
         }
         let mark = self.log.begin_group().map_err(|e| self.log_failed(e))?;
         let jobs = group.as_slice();
-        let urgent = jobs.iter().any(Job::urgent) || self.log.waiting() > limits::LOG_BUFFER;
+        let urgent = jobs.iter().any(Job::urgent) || self.log.waiting() > self.tuning().log_buffer;
         let bodies_only = jobs.iter().all(|job| matches!(job, Job::Part(..)));
         let full = jobs.iter().any(Job::brings_mail) && self.is_full();
         if bodies_only {
@@ -220,7 +221,7 @@ impl Writer {
             self.log.rewind(mark, false);
             self.catalogue_failed(e)
         })?;
-        if urgent && self.log.lsn() > before {
+        if urgent && self.log.lsn() > before && self.tuning().holds(Rule::FlushBeforeAnswer) {
             self.log.flush().map_err(|e| {
                 self.log.rewind(mark, true);
                 self.log_failed(e)
@@ -257,6 +258,10 @@ impl Writer {
         }
         tables.finish(self.log.lsn(), self.log.end())?;
         Ok(std::mem::take(&mut tables.changes))
+    }
+
+    fn tuning(&self) -> &Tuning {
+        &self.shared.segments.tuning
     }
 
     fn is_full(&self) -> bool {
@@ -314,7 +319,7 @@ impl Writer {
 
     fn checkpoint_if_due(&mut self) {
         let bytes = self.shared.log.bytes.load(Relaxed) - self.bytes_at_checkpoint;
-        if bytes >= limits::CHECKPOINT_BYTES || self.records >= limits::CHECKPOINT_RECORDS {
+        if bytes >= self.tuning().checkpoint_bytes || self.records >= self.tuning().checkpoint_records {
             self.try_checkpoint();
         }
     }
@@ -336,7 +341,7 @@ impl Writer {
         if self.lost {
             self.recover()?;
         }
-        if self.log.needs_flush() {
+        if self.log.needs_flush() && self.tuning().holds(Rule::LogBeforeCheckpoint) {
             self.log.flush().map_err(|e| self.log_failed(e))?;
         }
         self.lazy_since = None;

@@ -1,6 +1,9 @@
 //! Tests of the store as a whole.
 
 mod basics;
+mod model;
+mod properties;
+mod sim;
 
 use crate::*;
 

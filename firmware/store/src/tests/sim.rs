@@ -1,0 +1,363 @@
+//! A disk that loses power: it records writes and flushes, stops at a chosen operation, and comes back with any mixture
+//! of what was not flushed: kept, dropped, torn in sectors, later writes without earlier ones, new names gone.
+
+use crate::disk::{Disk, DiskFile, lock, read_slice, write_slice};
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, Mutex};
+
+/// What a disk can lose a part of.
+const SECTOR: usize = 512;
+
+/// Random numbers that can be had again (xorshift*).
+#[derive(Debug, Clone)]
+pub struct Random(u64);
+
+impl Random {
+    pub fn new(seed: u64) -> Random {
+        Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
+    }
+    pub fn next(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
+    }
+    pub fn below(&mut self, n: u64) -> u64 {
+        (self.next() >> 16) % n.max(1)
+    }
+    pub fn chance(&mut self, percent: u64) -> bool {
+        self.below(100) < percent
+    }
+}
+
+/// What this disk does wrong, besides losing power.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// Nothing.
+    None,
+    /// Flushes of the log do nothing.
+    LogFlushLies,
+    /// New names are not made durable.
+    NameFlushLies,
+    /// Writes from the chosen operation on find no space, until told otherwise.
+    NoSpace,
+    /// Only the chosen operation finds no space, after writing half.
+    NoSpaceOnce,
+    /// The chosen operation, if it is a flush, fails, and what it should have flushed is lost.
+    FlushFails,
+}
+
+#[derive(Debug, Clone)]
+pub struct Sim {
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug)]
+struct State {
+    files: BTreeMap<String, Arc<Mutex<Contents>>>,
+    /// Names removed but not durably so.
+    removed: Vec<(String, Arc<Mutex<Contents>>)>,
+    operations: u64,
+    stop_at: u64,
+    fault: Fault,
+    dead: bool,
+}
+
+#[derive(Debug, Default)]
+struct Contents {
+    named: bool,
+    now: Vec<u8>,
+    flushed: Vec<u8>,
+    pending: Vec<Pending>,
+}
+
+#[derive(Debug)]
+enum Pending {
+    Write(u64, Vec<u8>),
+    SetLen(u64),
+}
+
+impl Sim {
+    pub fn new() -> Sim {
+        Sim::holding(BTreeMap::new())
+    }
+
+    fn holding(files: BTreeMap<String, Arc<Mutex<Contents>>>) -> Sim {
+        let state =
+            State { files, removed: Vec::new(), operations: 0, stop_at: u64::MAX, fault: Fault::None, dead: false };
+        Sim { state: Arc::new(Mutex::new(state)) }
+    }
+
+    /// At this operation, counted from now, it loses power or does what `fault` says.
+    pub fn arm(&self, after: u64, fault: Fault) {
+        let mut state = lock(&self.state);
+        state.stop_at = state.operations.saturating_add(after);
+        state.fault = fault;
+    }
+
+    pub fn operations(&self) -> u64 {
+        lock(&self.state).operations
+    }
+
+    pub fn is_dead(&self) -> bool {
+        lock(&self.state).dead
+    }
+
+    /// The power goes: what was going on does nothing any more.
+    pub fn die(&self) {
+        lock(&self.state).dead = true;
+    }
+
+    /// The disk after the power came back.
+    pub fn reboot(&self, random: &mut Random) -> Sim {
+        self.die();
+        let state = lock(&self.state);
+        let mut files = BTreeMap::new();
+        for (name, contents) in &state.files {
+            let contents = lock(contents);
+            if contents.named || random.chance(50) {
+                let survived = contents.survive(random);
+                files.insert(name.clone(), Contents::durable(survived));
+            }
+        }
+        for (name, contents) in &state.removed {
+            if !files.contains_key(name) && random.chance(50) {
+                let survived = lock(contents).survive(random);
+                files.insert(name.clone(), Contents::durable(survived));
+            }
+        }
+        Sim::holding(files)
+    }
+
+    /// Changes bytes of a file behind the store's back.
+    pub fn tamper(&self, name: &str, change: impl FnOnce(&mut Vec<u8>)) {
+        let state = lock(&self.state);
+        let mut contents = lock(&state.files[name]);
+        change(&mut contents.now);
+        contents.flushed = contents.now.clone();
+    }
+
+    pub fn contents(&self, name: &str) -> Vec<u8> {
+        lock(&lock(&self.state).files[name]).now.clone()
+    }
+
+    pub fn names(&self) -> Vec<String> {
+        lock(&self.state).files.keys().cloned().collect()
+    }
+}
+
+impl Contents {
+    fn durable(bytes: Vec<u8>) -> Arc<Mutex<Contents>> {
+        let flushed = bytes.clone();
+        Arc::new(Mutex::new(Contents { named: true, now: bytes, flushed, pending: Vec::new() }))
+    }
+
+    /// What is left of it after a power cut.
+    fn survive(&self, random: &mut Random) -> Vec<u8> {
+        let mut left = self.flushed.clone();
+        let style = random.below(5);
+        let upto = random.below(self.pending.len() as u64 + 1) as usize;
+        for (n, pending) in self.pending.iter().enumerate() {
+            let keep = match style {
+                0 => true,
+                1 => false,
+                2 => n < upto,
+                3 => random.chance(50),
+                _ => random.chance(80),
+            };
+            match pending {
+                Pending::SetLen(len) if keep => left.resize(*len as usize, 0),
+                // the write in flight, or any in the wilder styles, may be torn
+                Pending::Write(at, bytes) if keep && style < 3 && n + 1 < upto => write_slice(&mut left, *at, bytes),
+                Pending::Write(at, bytes) if keep => {
+                    let all = random.chance(50);
+                    for (s, sector) in bytes.chunks(SECTOR).enumerate() {
+                        if all || random.chance(50) {
+                            write_slice(&mut left, at + (s * SECTOR) as u64, sector);
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        left
+    }
+}
+
+/// What becomes of an operation.
+enum Verdict {
+    Do,
+    /// It is in flight when the power goes.
+    Last,
+    NoSpace(bool),
+    FlushFails,
+}
+
+impl State {
+    fn step(&mut self, flush: bool) -> io::Result<Verdict> {
+        if self.dead {
+            return Err(io::Error::other("no power"));
+        }
+        self.operations += 1;
+        let now = self.operations >= self.stop_at;
+        match self.fault {
+            Fault::NoSpace if now && !flush => Ok(Verdict::NoSpace(false)),
+            Fault::NoSpaceOnce if now && !flush => {
+                self.fault = Fault::None;
+                self.stop_at = u64::MAX;
+                Ok(Verdict::NoSpace(true))
+            }
+            Fault::FlushFails if now && flush => {
+                self.fault = Fault::None;
+                self.stop_at = u64::MAX;
+                Ok(Verdict::FlushFails)
+            }
+            Fault::NoSpace | Fault::NoSpaceOnce | Fault::FlushFails => Ok(Verdict::Do),
+            _ if now => {
+                self.dead = true;
+                Ok(Verdict::Last)
+            }
+            _ => Ok(Verdict::Do),
+        }
+    }
+}
+
+impl Disk for Sim {
+    fn open(&self, name: &str, create: bool) -> io::Result<Arc<dyn DiskFile>> {
+        let mut state = lock(&self.state);
+        if state.dead {
+            return Err(io::Error::other("no power"));
+        }
+        let contents = match state.files.get(name) {
+            Some(contents) => contents.clone(),
+            None if create => {
+                let contents = Arc::<Mutex<Contents>>::default();
+                state.files.insert(name.to_owned(), contents.clone());
+                contents
+            }
+            None => return Err(io::ErrorKind::NotFound.into()),
+        };
+        Ok(Arc::new(SimFile { state: self.state.clone(), contents, is_log: name.starts_with("log/") }))
+    }
+    fn remove(&self, name: &str) -> io::Result<()> {
+        let mut state = lock(&self.state);
+        if state.dead {
+            return Err(io::Error::other("no power"));
+        }
+        if let Some(contents) = state.files.remove(name)
+            && lock(&contents).named
+        {
+            state.removed.push((name.to_owned(), contents));
+        }
+        Ok(())
+    }
+    fn list(&self, folder: &str) -> io::Result<Vec<String>> {
+        let state = lock(&self.state);
+        if state.dead {
+            return Err(io::Error::other("no power"));
+        }
+        let inside = |name: &String| Some(name.strip_prefix(folder)?.strip_prefix('/')?.to_owned());
+        Ok(state.files.keys().filter_map(inside).collect())
+    }
+    fn sync_names(&self) -> io::Result<()> {
+        let mut state = lock(&self.state);
+        match state.step(true)? {
+            Verdict::Do if state.fault == Fault::NameFlushLies => Ok(()),
+            Verdict::Do => {
+                state.files.values().for_each(|c| lock(c).named = true);
+                state.removed.clear();
+                Ok(())
+            }
+            Verdict::Last => Err(io::Error::other("no power")),
+            Verdict::NoSpace(_) => Ok(()),
+            Verdict::FlushFails => Err(io::Error::other("flush failed")),
+        }
+    }
+    fn free(&self) -> io::Result<u64> {
+        Ok(u64::MAX)
+    }
+}
+
+#[derive(Debug)]
+struct SimFile {
+    state: Arc<Mutex<State>>,
+    contents: Arc<Mutex<Contents>>,
+    is_log: bool,
+}
+
+impl SimFile {
+    fn change(&self, pending: Pending) -> io::Result<()> {
+        let verdict = lock(&self.state).step(false)?;
+        let mut contents = lock(&self.contents);
+        let pending = match (verdict, pending) {
+            (Verdict::NoSpace(false), Pending::SetLen(len)) if len <= contents.now.len() as u64 => Pending::SetLen(len),
+            (Verdict::NoSpace(true), Pending::Write(at, mut bytes)) => {
+                bytes.truncate(bytes.len() / 2);
+                write_slice(&mut contents.now, at, &bytes);
+                contents.pending.push(Pending::Write(at, bytes));
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            // what is written over needs no space
+            (Verdict::NoSpace(false), Pending::Write(at, bytes))
+                if at + bytes.len() as u64 <= contents.now.len() as u64 =>
+            {
+                Pending::Write(at, bytes)
+            }
+            (Verdict::NoSpace(_), _) => return Err(io::ErrorKind::StorageFull.into()),
+            (Verdict::Last, pending) => {
+                contents.pending.push(pending);
+                return Err(io::Error::other("no power"));
+            }
+            (_, pending) => pending,
+        };
+        match &pending {
+            Pending::Write(at, bytes) => write_slice(&mut contents.now, *at, bytes),
+            Pending::SetLen(len) => contents.now.resize(*len as usize, 0),
+        }
+        contents.pending.push(pending);
+        Ok(())
+    }
+}
+
+impl DiskFile for SimFile {
+    fn len(&self) -> io::Result<u64> {
+        Ok(lock(&self.contents).now.len() as u64)
+    }
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        if lock(&self.state).dead {
+            return Err(io::Error::other("no power"));
+        }
+        read_slice(&lock(&self.contents).now, offset, out)
+    }
+    fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.change(Pending::Write(offset, bytes.to_vec()))
+    }
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.change(Pending::SetLen(len))
+    }
+    fn sync(&self) -> io::Result<()> {
+        let mut state = lock(&self.state);
+        let verdict = state.step(true)?;
+        let lies = state.fault == Fault::LogFlushLies && self.is_log;
+        drop(state);
+        let mut contents = lock(&self.contents);
+        match verdict {
+            Verdict::Last => Err(io::Error::other("no power")),
+            Verdict::FlushFails => {
+                contents.pending.clear();
+                Err(io::Error::other("flush failed"))
+            }
+            _ if lies => Ok(()),
+            _ => {
+                for pending in std::mem::take(&mut contents.pending) {
+                    match pending {
+                        Pending::Write(at, bytes) => write_slice(&mut contents.flushed, at, &bytes),
+                        Pending::SetLen(len) => contents.flushed.resize(len as usize, 0),
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
+}

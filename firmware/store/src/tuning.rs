@@ -1,0 +1,62 @@
+//! Sizes that tests make small, and ordering rules that tests break to see that the crash test notices.
+
+use crate::limits;
+
+/// How large things are.
+#[derive(Debug, Clone, Copy)]
+pub struct Tuning {
+    /// [`limits::SEGMENT`]
+    pub segment: u32,
+    /// [`limits::PART`]
+    pub part: usize,
+    /// [`limits::LOG_BUFFER`]
+    pub log_buffer: usize,
+    /// [`limits::CHECKPOINT_BYTES`]
+    pub checkpoint_bytes: u64,
+    /// [`limits::CHECKPOINT_RECORDS`]
+    pub checkpoint_records: u64,
+    /// The rule that does not hold.
+    #[cfg(test)]
+    pub broken: Option<Rule>,
+}
+
+impl Default for Tuning {
+    fn default() -> Tuning {
+        Tuning {
+            segment: limits::SEGMENT,
+            part: limits::PART,
+            log_buffer: limits::LOG_BUFFER,
+            checkpoint_bytes: limits::CHECKPOINT_BYTES,
+            checkpoint_records: limits::CHECKPOINT_RECORDS,
+            #[cfg(test)]
+            broken: None,
+        }
+    }
+}
+
+/// Rules that keep mail safe when the power goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rule {
+    /// An answer comes after the flush.
+    FlushBeforeAnswer,
+    /// The catalogue becomes durable after the log it was made from.
+    LogBeforeCheckpoint,
+    /// Numbers of records that were in flight are not given again.
+    FreshNumbers,
+    /// What recovery found is durable before it is shown.
+    FlushBeforeShowing,
+    /// A record counts only whole.
+    WholeRecords,
+}
+
+impl Tuning {
+    /// Whether the rule holds: always, outside of tests.
+    pub fn holds(&self, rule: Rule) -> bool {
+        #[cfg(test)]
+        if self.broken == Some(rule) {
+            return false;
+        }
+        let _ = rule;
+        true
+    }
+}
