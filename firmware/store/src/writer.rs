@@ -3,7 +3,7 @@
 
 use crate::catalogue::{Catalogue, Change, Tables, commit_durably, commit_lazily};
 use crate::jobs::{Answer, Job, Reply};
-use crate::log::{Log, LogCounters, LogError};
+use crate::log::{Log, LogCounters, LogError, Mark};
 use crate::notify::{Floors, Recent, Watchers};
 use crate::replay::replay;
 use crate::segment::Segments;
@@ -206,10 +206,7 @@ impl Writer {
         let full = jobs.iter().any(Job::brings_mail) && self.is_full();
         if bodies_only {
             group.for_each(|job| answers.push(perform::part(&mut self.log, job, full)));
-            self.log.spill().map_err(|e| {
-                self.log.rewind(mark, true);
-                self.log_failed(e)
-            })?;
+            self.log.spill().map_err(|e| self.group_failed(mark, e))?;
             return Ok(Vec::new());
         }
         let before = self.log.lsn();
@@ -222,10 +219,7 @@ impl Writer {
             self.catalogue_failed(e)
         })?;
         if urgent && self.log.lsn() > before && self.tuning().holds(Rule::FlushBeforeAnswer) {
-            self.log.flush().map_err(|e| {
-                self.log.rewind(mark, true);
-                self.log_failed(e)
-            })?;
+            self.log.flush().map_err(|e| self.group_failed(mark, e))?;
             self.lazy_since = None;
         } else if self.log.lsn() > before {
             self.lazy_since.get_or_insert_with(Instant::now);
@@ -233,11 +227,16 @@ impl Writer {
         self.shared.recent.note(&changes);
         self.records += self.log.lsn().saturating_sub(before);
         self.behind |= self.log.lsn() > before;
-        commit_lazily(txn).or_else(|e| {
-            // the log has it already: the catalogue must follow
-            self.catalogue_failed(e);
-            self.recover().map_err(|_| StoreError::Stopped)
-        })?;
+        if let Err(e) = commit_lazily(txn) {
+            let e = self.catalogue_failed(e);
+            if self.log.needs_flush() {
+                // only in memory: it can be taken back
+                self.log.rewind(mark, false);
+                return Err(e);
+            }
+            // the log has it for good: the catalogue must follow
+            self.recover().map_err(|_| StoreError::Stopped)?;
+        }
         Ok(changes)
     }
 
@@ -266,6 +265,14 @@ impl Writer {
 
     fn is_full(&self) -> bool {
         self.shared.segments.disk().free().is_ok_and(|free| free < self.shared.options.reserve)
+    }
+
+    /// The group is taken back; what there is of it on the disk never counts.
+    fn group_failed(&mut self, mark: Mark, e: LogError) -> StoreError {
+        if matches!(e, LogError::NoSpace) {
+            self.log.rewind(mark, true);
+        }
+        self.log_failed(e)
     }
 
     fn log_failed(&mut self, e: LogError) -> StoreError {
