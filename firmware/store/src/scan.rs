@@ -115,7 +115,8 @@ impl Scanner {
         let Some(window) = &mut self.window else { return Ok(None) };
         let seed = self.segments.seed(self.position.segment);
         let mut at = self.position;
-        if window.get(at.offset.into(), 4)?.is_none_or(|len| len == [0; 4]) {
+        // length, checksum and number are never all zero
+        if window.get(at.offset.into(), 16)?.is_none_or(|start| start == [0; 16]) {
             at.offset = align(at.offset);
         }
         if self.limit.is_some_and(|l| at >= l) {
