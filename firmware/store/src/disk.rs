@@ -182,7 +182,7 @@ impl DiskFile for MemoryFile {
         Ok(())
     }
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).resize(len as usize, 0);
+        resize(&mut self.0.write().unwrap_or_else(PoisonError::into_inner), len);
         Ok(())
     }
     fn sync(&self) -> io::Result<()> {
@@ -198,12 +198,20 @@ pub(crate) fn read_slice(contents: &[u8], offset: u64, out: &mut [u8]) -> io::Re
     Ok(())
 }
 
+/// Cuts or extends a file's contents in memory.
+pub(crate) fn resize(contents: &mut Vec<u8>, len: u64) {
+    let len = len as usize;
+    contents.truncate(len);
+    // copies zeros at once: without optimisation, Vec::resize goes octet by octet
+    contents.extend_from_slice(&vec![0; len - contents.len()]);
+}
+
 /// Writes to a file's contents in memory.
 pub(crate) fn write_slice(contents: &mut Vec<u8>, offset: u64, bytes: &[u8]) {
     let start = offset as usize;
     let end = start + bytes.len();
     if contents.len() < end {
-        contents.resize(end, 0);
+        resize(contents, end as u64);
     }
     contents[start..end].copy_from_slice(bytes);
 }

@@ -166,7 +166,9 @@ impl Window {
         }
         if at < self.start || end > self.start + self.bytes.len() as u64 {
             let want = (len.max(limits::SCAN_WINDOW) as u64).min(self.len - at);
-            self.bytes.resize(want as usize, 0);
+            if self.bytes.len() as u64 != want {
+                self.bytes = vec![0; want as usize];
+            }
             self.start = at;
             if let Err(e) = self.file.read(at, &mut self.bytes) {
                 self.bytes.clear();

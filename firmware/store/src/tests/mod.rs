@@ -1,6 +1,10 @@
 //! Tests of the store as a whole.
 
 mod basics;
+mod crash;
+mod damage;
+mod faults;
+mod log_end;
 mod model;
 mod properties;
 mod sim;

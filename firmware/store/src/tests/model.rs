@@ -186,7 +186,9 @@ fn some_target(r: &mut Random, model: &Model) -> Target {
 
 fn some_body(r: &mut Random, largest: u64) -> Vec<u8> {
     let len = if r.chance(30) { r.below(largest) } else { r.below(largest.min(600)) };
-    (0..len).map(|_| r.next() as u8).collect()
+    let mut body: Vec<u8> = (0..len.div_ceil(8)).flat_map(|_| r.next().to_le_bytes()).collect();
+    body.truncate(len as usize);
+    body
 }
 
 impl Model {

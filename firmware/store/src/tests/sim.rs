@@ -1,7 +1,7 @@
 //! A disk that loses power: it records writes and flushes, stops at a chosen operation, and comes back with any mixture
 //! of what was not flushed: kept, dropped, torn in sectors, later writes without earlier ones, new names gone.
 
-use crate::disk::{Disk, DiskFile, lock, read_slice, write_slice};
+use crate::disk::{Disk, DiskFile, lock, read_slice, resize, write_slice};
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -58,13 +58,15 @@ struct State {
     files: BTreeMap<String, Arc<Mutex<Contents>>>,
     /// Names removed but not durably so.
     removed: Vec<(String, Arc<Mutex<Contents>>)>,
+    /// Writes and flushes so far; of the log only, if `log_only`.
     operations: u64,
+    log_only: bool,
     stop_at: u64,
     fault: Fault,
     dead: bool,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Contents {
     named: bool,
     now: Vec<u8>,
@@ -72,10 +74,19 @@ struct Contents {
     pending: Vec<Pending>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Pending {
     Write(u64, Vec<u8>),
     SetLen(u64),
+}
+
+impl Pending {
+    fn apply(&self, to: &mut Vec<u8>) {
+        match self {
+            Pending::Write(at, bytes) => write_slice(to, *at, bytes),
+            Pending::SetLen(len) => resize(to, *len),
+        }
+    }
 }
 
 impl Sim {
@@ -84,8 +95,15 @@ impl Sim {
     }
 
     fn holding(files: BTreeMap<String, Arc<Mutex<Contents>>>) -> Sim {
-        let state =
-            State { files, removed: Vec::new(), operations: 0, stop_at: u64::MAX, fault: Fault::None, dead: false };
+        let state = State {
+            files,
+            removed: Vec::new(),
+            operations: 0,
+            log_only: false,
+            stop_at: u64::MAX,
+            fault: Fault::None,
+            dead: false,
+        };
         Sim { state: Arc::new(Mutex::new(state)) }
     }
 
@@ -96,8 +114,9 @@ impl Sim {
         state.fault = fault;
     }
 
-    pub fn operations(&self) -> u64 {
-        lock(&self.state).operations
+    /// From now on only operations on the log count.
+    pub fn count_log_only(&self) {
+        lock(&self.state).log_only = true;
     }
 
     pub fn is_dead(&self) -> bool {
@@ -130,16 +149,22 @@ impl Sim {
         Sim::holding(files)
     }
 
+    /// The disk for the next process: the last one was killed, but what it wrote is still in the system's memory.
+    pub fn restart(&self) -> Sim {
+        self.die();
+        let copy = |c: &Arc<Mutex<Contents>>| Arc::new(Mutex::new(lock(c).as_cached()));
+        let state = lock(&self.state);
+        let next = Sim::holding(state.files.iter().map(|(name, c)| (name.clone(), copy(c))).collect());
+        lock(&next.state).removed = state.removed.iter().map(|(name, c)| (name.clone(), copy(c))).collect();
+        next
+    }
+
     /// Changes bytes of a file behind the store's back.
     pub fn tamper(&self, name: &str, change: impl FnOnce(&mut Vec<u8>)) {
         let state = lock(&self.state);
         let mut contents = lock(&state.files[name]);
         change(&mut contents.now);
         contents.flushed = contents.now.clone();
-    }
-
-    pub fn contents(&self, name: &str) -> Vec<u8> {
-        lock(&lock(&self.state).files[name]).now.clone()
     }
 
     pub fn names(&self) -> Vec<String> {
@@ -151,6 +176,14 @@ impl Contents {
     fn durable(bytes: Vec<u8>) -> Arc<Mutex<Contents>> {
         let flushed = bytes.clone();
         Arc::new(Mutex::new(Contents { named: true, now: bytes, flushed, pending: Vec::new() }))
+    }
+
+    /// As the next process sees it, with the write that was in flight.
+    fn as_cached(&self) -> Contents {
+        let mut next = self.clone();
+        next.now = self.flushed.clone();
+        self.pending.iter().for_each(|p| p.apply(&mut next.now));
+        next
     }
 
     /// What is left of it after a power cut.
@@ -167,7 +200,7 @@ impl Contents {
                 _ => random.chance(80),
             };
             match pending {
-                Pending::SetLen(len) if keep => left.resize(*len as usize, 0),
+                Pending::SetLen(len) if keep => resize(&mut left, *len),
                 // the write in flight, or any in the wilder styles, may be torn
                 Pending::Write(at, bytes) if keep && style < 3 && n + 1 < upto => write_slice(&mut left, *at, bytes),
                 Pending::Write(at, bytes) if keep => {
@@ -195,12 +228,13 @@ enum Verdict {
 }
 
 impl State {
-    fn step(&mut self, flush: bool) -> io::Result<Verdict> {
+    fn step(&mut self, flush: bool, is_log: bool) -> io::Result<Verdict> {
         if self.dead {
             return Err(io::Error::other("no power"));
         }
-        self.operations += 1;
-        let now = self.operations >= self.stop_at;
+        let counts = is_log || !self.log_only;
+        self.operations += u64::from(counts);
+        let now = counts && self.operations >= self.stop_at;
         match self.fault {
             Fault::NoSpace if now && !flush => Ok(Verdict::NoSpace(false)),
             Fault::NoSpaceOnce if now && !flush => {
@@ -262,7 +296,7 @@ impl Disk for Sim {
     }
     fn sync_names(&self) -> io::Result<()> {
         let mut state = lock(&self.state);
-        match state.step(true)? {
+        match state.step(true, true)? {
             Verdict::Do if state.fault == Fault::NameFlushLies => Ok(()),
             Verdict::Do => {
                 state.files.values().for_each(|c| lock(c).named = true);
@@ -288,7 +322,7 @@ struct SimFile {
 
 impl SimFile {
     fn change(&self, pending: Pending) -> io::Result<()> {
-        let verdict = lock(&self.state).step(false)?;
+        let verdict = lock(&self.state).step(false, self.is_log)?;
         let mut contents = lock(&self.contents);
         let pending = match (verdict, pending) {
             (Verdict::NoSpace(false), Pending::SetLen(len)) if len <= contents.now.len() as u64 => Pending::SetLen(len),
@@ -311,10 +345,7 @@ impl SimFile {
             }
             (_, pending) => pending,
         };
-        match &pending {
-            Pending::Write(at, bytes) => write_slice(&mut contents.now, *at, bytes),
-            Pending::SetLen(len) => contents.now.resize(*len as usize, 0),
-        }
+        pending.apply(&mut contents.now);
         contents.pending.push(pending);
         Ok(())
     }
@@ -338,7 +369,7 @@ impl DiskFile for SimFile {
     }
     fn sync(&self) -> io::Result<()> {
         let mut state = lock(&self.state);
-        let verdict = state.step(true)?;
+        let verdict = state.step(true, self.is_log)?;
         let lies = state.fault == Fault::LogFlushLies && self.is_log;
         drop(state);
         let mut contents = lock(&self.contents);
@@ -351,10 +382,7 @@ impl DiskFile for SimFile {
             _ if lies => Ok(()),
             _ => {
                 for pending in std::mem::take(&mut contents.pending) {
-                    match pending {
-                        Pending::Write(at, bytes) => write_slice(&mut contents.flushed, at, &bytes),
-                        Pending::SetLen(len) => contents.flushed.resize(len as usize, 0),
-                    }
+                    pending.apply(&mut contents.flushed);
                 }
                 Ok(())
             }

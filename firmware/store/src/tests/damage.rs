@@ -1,0 +1,166 @@
+//! Bits rot, versions change, headers go: one record lost costs its message alone, and what cannot be read is named.
+
+use super::properties::{options, small};
+use super::sim::Sim;
+use super::*;
+use crate::catalogue::FILE;
+use crate::disk::Disk;
+use crate::open::open_tuned;
+use crate::record::{HEADER, Kind, footprint};
+use crate::scan::Scanner;
+use crate::segment::path;
+use std::collections::BTreeSet;
+
+fn open(disk: &Sim) -> Result<Store, OpenError> {
+    open_tuned(Arc::new(disk.clone()), options(), small()).map_err(|fault| fault.at(Path::new("data")))
+}
+
+fn body(n: u8) -> Vec<u8> {
+    format!("Subject: {n}\r\n\r\n{}\r\n", "x".repeat(usize::from(n) * 300)).into_bytes()
+}
+
+/// A store with messages of one or more parts, changed flags, and its durable records: kind, segment, octet, length.
+fn filled() -> (Sim, Vec<(Kind, u32, usize, usize)>) {
+    let disk = Sim::new();
+    let store = open(&disk).unwrap();
+    let inbox = inbox(&store);
+    for n in 1..=9 {
+        put(&store, inbox, &body(n));
+    }
+    let seen = Flags { seen: true, ..Flags::default() };
+    store.change_flags(inbox, &[uid(2), uid(3)], &FlagChange::Add(seen), None).unwrap();
+    store.copy(inbox, &[uid(4)], mailbox(&store, "Archive"), 9).unwrap();
+    // shows that all before it was durable
+    put(&store, inbox, &body(10));
+    let mut scanner = Scanner::whole(store.inner.shared.segments.clone(), None).unwrap();
+    let (mut records, mut durable) = (Vec::new(), 0);
+    while let Some(found) = scanner.next().unwrap() {
+        let (kind, len) = (found.header.kind, found.header.len as usize);
+        let (lsn, found_durable) = (found.header.lsn, found.header.durable);
+        let end = scanner.position();
+        durable = found_durable;
+        records.push((lsn, (kind, end.segment, end.offset as usize - footprint(len), HEADER + len)));
+    }
+    store.close().unwrap();
+    // the loss of one that is not known to have been durable looks like a torn end
+    (disk, records.into_iter().filter(|(lsn, _)| *lsn <= durable).map(|(_, record)| record).collect())
+}
+
+/// Bodies that can be read, in any mailbox, and how many cannot.
+fn bodies(store: &Store) -> (BTreeSet<Vec<u8>>, usize) {
+    let (mut found, mut damaged) = (BTreeSet::new(), 0);
+    for mailbox in store.mailboxes(ME).unwrap() {
+        for row in store.messages(mailbox.id, Uid::MIN..=Uid::MAX, usize::MAX).unwrap() {
+            let mut out = Vec::new();
+            match store.read(row.blob, 0..u64::MAX, &mut out) {
+                Ok(()) => drop(found.insert(out)),
+                Err(StoreError::Damaged(blob)) => {
+                    assert_eq!(blob, row.blob);
+                    damaged += 1;
+                }
+                Err(e) => panic!("{e}"),
+            }
+        }
+    }
+    (found, damaged)
+}
+
+#[test]
+fn bit_rot_in_any_record_costs_that_message_alone() {
+    let (_, records) = filled();
+    assert!(records.len() > 20);
+    for (kind, segment, at, len) in &records {
+        for (octet, without_catalogue) in [(4, false), (len / 2, false), (len - 1, false), (9, true), (len - 1, true)] {
+            let what = format!("octet {octet} of {kind:?} at {at}, catalogue lost: {without_catalogue}");
+            let (disk, _) = filled();
+            disk.tamper(&path(*segment), |bytes| bytes[at + octet] ^= 4);
+            if without_catalogue {
+                Disk::remove(&disk, FILE).unwrap();
+            }
+            let store = open(&disk).unwrap();
+            let (found, damaged) = bodies(&store);
+            let lost = (1..=10).filter(|n| !found.contains(&body(*n))).count();
+            match kind {
+                Kind::Part => assert_eq!((lost, damaged >= 1), (1, true), "{what}"),
+                Kind::Deliver => assert_eq!((lost, damaged), (usize::from(without_catalogue), 0), "{what}"),
+                _ => assert_eq!((lost, damaged), (0, 0), "{what}"),
+            }
+            let faults = store.check().unwrap();
+            assert!(faults.iter().any(|f| f.contains("damaged at octet")), "{what}: {faults:?}");
+            let named = faults.iter().any(|f| f.contains("cannot be read") && f.contains("INBOX"));
+            assert_eq!(named, *kind == Kind::Part, "{what}: {faults:?}");
+            // the rest is in use as before
+            put(&store, store.mailboxes(ME).unwrap()[0].id, &body(11));
+            assert!(bodies(&store).0.contains(&body(11)), "{what}");
+        }
+    }
+}
+
+fn refused(disk: &Sim) -> String {
+    match open(disk) {
+        Err(e @ OpenError::Version(..)) => e.to_string(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_newer_version_is_refused_by_name() {
+    let (disk, _) = filled();
+    disk.tamper("FORMAT", |text| *text = b"roost store 2\nwhatever follows".to_vec());
+    assert_eq!(refused(&disk), "data: written by another version (store format 2, this program knows 1)");
+    // and a segment of a newer version under our FORMAT
+    let (disk, _) = filled();
+    let newest = disk.names().into_iter().rfind(|n| n.starts_with("log/")).unwrap();
+    let before = disk.open(&newest, false).unwrap().len().unwrap();
+    disk.tamper(&newest, |bytes| {
+        bytes[8..12].copy_from_slice(&7_u32.to_le_bytes());
+        let crc = crc32c::crc32c(&bytes[..24]);
+        bytes[24..28].copy_from_slice(&crc.to_le_bytes());
+    });
+    assert_eq!(refused(&disk), "data: written by another version (store format 7, this program knows 1)");
+    // nothing was changed by looking
+    assert_eq!(disk.open(&newest, false).unwrap().len().unwrap(), before);
+}
+
+#[test]
+fn a_lost_format_file_is_made_again_from_the_log() {
+    let (disk, _) = filled();
+    disk.tamper("FORMAT", Vec::clear);
+    let store = open(&disk).unwrap();
+    assert_eq!(bodies(&store).0.len(), 10);
+    assert_eq!(store.check().unwrap(), Vec::<String>::new());
+}
+
+#[test]
+fn a_log_without_format_and_headers_is_refused_by_name() {
+    let (disk, _) = filled();
+    disk.tamper("FORMAT", |text| *text = b"garbage".to_vec());
+    for segment in disk.names().iter().filter(|n| n.starts_with("log/")) {
+        disk.tamper(segment, |bytes| bytes[0] ^= 1);
+    }
+    assert_eq!(
+        refused(&disk),
+        "data: written by another version (FORMAT and the log's headers are not those of a store)"
+    );
+}
+
+#[test]
+fn a_damaged_catalogue_is_made_again_from_the_log() {
+    let (disk, _) = filled();
+    disk.tamper(FILE, |bytes| bytes[..64].fill(0xA5));
+    let store = open(&disk).unwrap();
+    assert_eq!(bodies(&store).0.len(), 10);
+    assert_eq!(store.check().unwrap(), Vec::<String>::new());
+}
+
+#[test]
+fn a_second_process_is_refused_by_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path(), Options::default()).unwrap();
+    match Store::open(dir.path(), Options::default()) {
+        Err(e @ OpenError::InUse(_)) => assert!(e.to_string().ends_with(": in use by another process")),
+        other => panic!("{other:?}"),
+    }
+    store.close().unwrap();
+    Store::open(dir.path(), Options::default()).unwrap();
+}

@@ -1,0 +1,84 @@
+//! A disk that is full, or whose flush fails, at any moment.
+
+use super::crash::{HONEST, Run, points};
+use super::sim::{Fault, Sim};
+use super::*;
+
+/// Space runs out at some write, for one write or until it is given back; nothing is lost, and everything works after.
+fn full(seed: u64) -> Result<(), String> {
+    let mut run = Run::new(seed, HONEST);
+    let disk = Sim::new();
+    if run.random.chance(50) {
+        disk.count_log_only();
+    }
+    let fault = if run.random.chance(50) { Fault::NoSpace } else { Fault::NoSpaceOnce };
+    disk.arm(1 + run.random.below(200), fault);
+    match run.open(&disk) {
+        Ok(store) => {
+            run.operate(&store, 40);
+            store.health().map_err(|e| format!("{e} because of a full disk"))?;
+            run.acknowledged = run.states.len() - 1;
+            // while there is no space, all can be read
+            run.settle(&store)?;
+            disk.arm(u64::MAX, Fault::None);
+            run.operate(&store, 12);
+            run.acknowledged = run.states.len() - 1;
+            run.settle(&store)?;
+            let faults = store.check().map_err(|e| e.to_string())?;
+            if !faults.is_empty() {
+                return Err(format!("{faults:#?}"));
+            }
+            store.close().map_err(|e| e.to_string())?;
+        }
+        Err(e) if e.contains("StorageFull") => disk.arm(u64::MAX, Fault::None),
+        Err(e) => return Err(e),
+    }
+    run.settle(&run.open(&disk.reboot(&mut run.random.clone()))?)
+}
+
+#[test]
+fn a_full_disk_loses_nothing_and_is_left_behind() {
+    for seed in 0..points(150) {
+        if let Err(e) = full(seed) {
+            panic!("seed {seed}: {e}");
+        }
+    }
+}
+
+/// A flush fails: nothing is accepted until a restart, which finds what was acknowledged.
+fn flush_fails(seed: u64) -> Result<bool, String> {
+    let mut run = Run::new(seed, HONEST);
+    let disk = Sim::new();
+    let store = run.open(&disk)?;
+    let flushes = store.stats().log_syncs;
+    disk.arm(1 + run.random.below(200), Fault::FlushFails);
+    run.operate(&store, 60);
+    let failed = store.health().is_err();
+    if failed {
+        let refused = store.ensure_account(AccountId(77), 1);
+        assert!(matches!(refused, Err(StoreError::Stopped)), "{refused:?}");
+        let seen = store.stats().log_syncs;
+        assert!(matches!(store.close(), Err(StoreError::Stopped)));
+        assert!(seen >= flushes && store.stats().log_syncs == seen, "it is not tried again");
+    }
+    drop(store);
+    let disk = if run.random.chance(50) { disk.restart() } else { disk.reboot(&mut run.random) };
+    let store = run.open(&disk)?;
+    run.settle(&store)?;
+    run.operate(&store, 12);
+    run.acknowledged = run.states.len() - 1;
+    run.settle(&store)?;
+    Ok(failed)
+}
+
+#[test]
+fn a_failed_flush_stops_acceptance_until_a_restart() {
+    let mut failures = 0;
+    for seed in 0..points(100) {
+        match flush_fails(seed) {
+            Ok(failed) => failures += u64::from(failed),
+            Err(e) => panic!("seed {seed}: {e}"),
+        }
+    }
+    assert!(failures > 20, "only {failures} flushes failed");
+}
