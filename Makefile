@@ -3,13 +3,14 @@ DATA ?= data
 LISTEN ?= 127.0.0.1
 OFFSET ?= 1000
 CARGO ?= cargo
+PROFILE ?= quick
 
-.PHONY: run test test-board lint cross board-image qemu
+.PHONY: run test test-board bench lint cross board-image qemu
 
 # A mail server on this machine, with its data in ./data. LISTEN=0.0.0.0 lets the LAN in.
 run:
-	$(CARGO) build --locked --profile quick
-	exec target/quick/roost serve --data $(DATA) --port-offset $(OFFSET) --listen $(LISTEN)
+	$(CARGO) build --locked --profile $(PROFILE)
+	exec target/$(PROFILE)/roost serve --data $(DATA) --port-offset $(OFFSET) --listen $(LISTEN)
 
 # Everything CI runs.
 test: lint
@@ -19,6 +20,11 @@ test: lint
 # The emulated board: builds the image, then boots it, fills it, cuts its power.
 test-board: board-image
 	$(CARGO) test --locked -p qemu --features board
+
+# A report, not a test: rates, writes, memory, sizes, beside Dovecot where it can be had. With the board, if it has been built.
+bench:
+	$(CARGO) build --locked --profile $(PROFILE) -p roost -p system-tests --bins
+	ROOST_BIN=target/$(PROFILE)/roost target/$(PROFILE)/bench
 
 # The stripped aarch64 binary; prints its path.
 cross:

@@ -7,20 +7,30 @@ use crate::wire::Wire;
 #[derive(Debug)]
 pub struct Sender {
     wire: Wire,
+    /// Whether the server wants to know sizes (RFC 1870).
+    takes_size: bool,
 }
 
 impl Sender {
     /// Greets.
     pub fn new(mut wire: Wire) -> Result<Sender, String> {
         wire.skip_to("220 ")?;
-        wire.exchange("LHLO client.example", "250 ")?;
-        Ok(Sender { wire })
+        wire.send(b"LHLO client.example\r\n")?;
+        let mut takes_size = false;
+        loop {
+            let line = wire.read_line()?.ok_or("the server has hung up")?;
+            takes_size |= line.get(4..).is_some_and(|extension| extension.starts_with(b"SIZE"));
+            if line.starts_with(b"250 ") {
+                return Ok(Sender { wire, takes_size });
+            }
+        }
     }
 
     /// Delivers one message; the answer per recipient, in order. `Err` if the conversation broke off or the message was
     /// refused before its data.
     pub fn deliver(&mut self, to: &[&str], message: &[u8]) -> Result<Vec<String>, String> {
-        self.say(&format!("MAIL FROM:<sender@elsewhere.example> SIZE={}", message.len()), "250")?;
+        let size = if self.takes_size { format!(" SIZE={}", message.len()) } else { String::new() };
+        self.say(&format!("MAIL FROM:<sender@elsewhere.example>{size}"), "250")?;
         for address in to {
             self.say(&format!("RCPT TO:<{address}>"), "250")?;
         }

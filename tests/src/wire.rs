@@ -13,6 +13,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// No status line is longer.
+const COUNTED: usize = 8 * 1024;
+
 /// What it takes to reach a server.
 #[derive(Debug, Clone)]
 pub struct Reach {
@@ -145,6 +148,32 @@ impl Wire {
     pub fn exchange(&mut self, line: &str, until: &str) -> Result<String, String> {
         self.send(format!("{line}\r\n").as_bytes())?;
         self.skip_to(until)
+    }
+
+    /// Waits until the server pauses after a line that begins so, and throws all away; answers how many octets came and that
+    /// line. For large answers: it looks at no other line.
+    pub fn count_to(&mut self, until: &str) -> Result<(u64, String), String> {
+        let deadline = Instant::now() + self.reach.patience;
+        let mut octets = 0;
+        loop {
+            // The last line can only be whole when all that came ends in CRLF; what comes before it does not matter.
+            if let Some(rest) = self.seen.strip_suffix(b"\r\n") {
+                let start = rest.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
+                if rest[start..].starts_with(until.as_bytes()) {
+                    let line = String::from_utf8_lossy(&rest[start..]).into_owned();
+                    octets += std::mem::take(&mut self.seen).len() as u64;
+                    return Ok((octets, line));
+                }
+            }
+            if self.seen.len() > COUNTED {
+                octets += (self.seen.len() - COUNTED) as u64;
+                self.seen.drain(..self.seen.len() - COUNTED);
+            }
+            if self.closed {
+                return Err("the server has hung up".to_owned());
+            }
+            self.more(deadline)?;
+        }
     }
 
     /// The first line that begins so; what comes before it is thrown away.
