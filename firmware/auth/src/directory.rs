@@ -1,6 +1,6 @@
 //! The accounts in memory: which account an address belongs to, and whether a login is right.
 
-use crate::account::{Account, AccountId};
+use crate::account::{Account, AccountId, AppPassword};
 use crate::address::{Address, Domain};
 use crate::limits;
 use crate::password::{self, PasswordHash, ScramKeys};
@@ -55,6 +55,8 @@ struct Contents {
     first_domain: Option<Domain>,
     /// Whether any account may log in with a chosen password: then every wrong login costs one Argon2 run.
     chosen_passwords: bool,
+    /// Whether some device has another SCRAM salt than the first of its account, and so could not use SCRAM.
+    mixed_salts: bool,
 }
 
 impl Default for Directory {
@@ -137,11 +139,13 @@ impl Directory {
         let has = |address: &Address| account.address == *address || account.aliases.contains(address);
         has(address) || address.without_detail().is_some_and(|base| has(&base))
     }
-    /// The mechanisms to announce on a connection that has TLS. While some account may log in with a chosen password SCRAM
-    /// is left out: of chosen passwords only Argon2id is kept, and clients would prefer SCRAM and fail.
+    /// The mechanisms to announce and to take on a connection that has TLS. While some account may log in with a chosen
+    /// password, or some device has a salt of its own, SCRAM is left out: of chosen passwords only Argon2id is kept, one salt
+    /// is all that SCRAM can send, and clients would prefer SCRAM and fail.
     pub fn mechanisms(&self, binding: &ChannelBinding) -> Vec<Mechanism> {
-        let chosen = self.contents().chosen_passwords;
-        let possible = |m: &Mechanism| !chosen || matches!(m, Mechanism::Plain | Mechanism::Login);
+        let contents = self.contents();
+        let scram = !contents.chosen_passwords && !contents.mixed_salts;
+        let possible = |m: &Mechanism| scram || matches!(m, Mechanism::Plain | Mechanism::Login);
         Mechanism::offered(binding).into_iter().filter(possible).collect()
     }
 
@@ -231,6 +235,9 @@ impl Contents {
         contents.domains.extend(domains);
         for account in accounts.into_iter().map(Arc::new) {
             contents.chosen_passwords |= account.chosen_password().is_some();
+            let challenges = |app: &AppPassword| (app.scram.salt.clone(), app.scram.iterations);
+            let first = account.app_passwords.first().map(challenges);
+            contents.mixed_salts |= account.app_passwords.iter().any(|app| Some(challenges(app)) != first);
             contents.by_id.insert(account.id, account.clone());
             for address in account.aliases.iter().chain([&account.address]) {
                 contents.by_address.entry(address.clone()).or_insert_with(|| account.clone());

@@ -63,8 +63,13 @@ pub enum Step {
         /// Final server data (SCRAM's `v=`), to be sent as a last challenge whose answer is empty, if any.
         data: Option<Vec<u8>>,
     },
-    /// Wrong, or not checked after too many failures; answer after `delay`.
+    /// Wrong; answer after `delay`.
     Refused {
+        /// How long.
+        delay: Duration,
+    },
+    /// Not checked after too many failures; answer after `delay`, and not that the password is wrong: it may be right.
+    Throttled {
         /// How long.
         delay: Duration,
     },
@@ -164,7 +169,8 @@ impl Exchange {
     fn login(&self, user: &str, password: &str, authzid: &str, now: SystemTime) -> Step {
         match self.directory.login(user, password, self.peer, now) {
             Login::Accepted(account) => self.accept(account, authzid, None),
-            Login::Refused { delay } | Login::Throttled { delay } => Step::Refused { delay },
+            Login::Refused { delay } => Step::Refused { delay },
+            Login::Throttled { delay } => Step::Throttled { delay },
         }
     }
 
@@ -198,7 +204,7 @@ impl Exchange {
         let user = password::prepared(&challenged.user);
         let attempt = match self.directory.attempt(&user, self.peer, now) {
             Ok(attempt) => attempt,
-            Err(delay) => return Step::Refused { delay },
+            Err(delay) => return Step::Throttled { delay },
         };
         // The account as it is now: a device that was removed since the challenge stays out.
         let server = challenged.verify(&last, &self.directory.scram_keys(&user));

@@ -191,13 +191,19 @@ fn scram_keys_exist_for_everybody() {
 #[test]
 fn scram_is_announced_where_every_account_can_use_it() {
     let tls = ChannelBinding { tls_exporter: Some([0; 32]), tls_server_end_point: None };
-    let names = |directory: &Directory, tls| -> Vec<_> { directory.mechanisms(tls).iter().map(|m| m.name()).collect() };
+    let names = |directory: &Directory, tls: &ChannelBinding| -> Vec<_> {
+        directory.mechanisms(tls).iter().map(|m| m.name()).collect()
+    };
     let mut anna = chosen(account(1, "anna@example.org", &[]), "correct horse");
     assert_eq!(names(&directory(vec![anna.clone()]), &tls), ["PLAIN", "LOGIN"]);
     anna.password_for_mail = false;
     let directory = directory(vec![anna]);
     assert_eq!(names(&directory, &tls), ["SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "PLAIN", "LOGIN"]);
     assert_eq!(names(&directory, &ChannelBinding::default()), ["SCRAM-SHA-256", "PLAIN", "LOGIN"]);
+    let mut ben = account(2, "ben@example.org", &[]);
+    ben.app_passwords.extend(["phone", "laptop"].map(|device| AppPassword::generate(device, 0).1));
+    directory.replace(vec![ben], vec![]);
+    assert_eq!(names(&directory, &tls), ["PLAIN", "LOGIN"], "the laptop would get the phone's salt");
 }
 
 #[test]

@@ -45,6 +45,7 @@ fn word(step: &Step) -> &'static str {
         Step::Accepted { account, .. } if account.id.0 == 1 => "anna",
         Step::Accepted { .. } => "somebody",
         Step::Refused { .. } => "refused",
+        Step::Throttled { .. } => "throttled",
         Step::Malformed => "malformed",
     }
 }
@@ -219,7 +220,9 @@ fn scram_failures_are_throttled_like_others() {
     for _ in 0..limits::THROTTLE_PAIR {
         assert_eq!(scram(&directory, Mechanism::ScramSha256, "n,,", "anna", b"", "wrong"), "refused");
     }
-    assert_eq!(scram(&directory, Mechanism::ScramSha256, "n,,", "anna", b"", &password), "refused");
+    assert_eq!(scram(&directory, Mechanism::ScramSha256, "n,,", "anna", b"", &password), "throttled");
+    let plain = format!("\0anna\0{password}");
+    assert_eq!(word(&start(&directory, Mechanism::Plain, Some(plain.as_bytes())).1), "throttled");
     assert!(matches!(directory.login("anna", &password, PEER, NOW), Login::Throttled { .. }));
 }
 

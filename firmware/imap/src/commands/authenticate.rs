@@ -36,7 +36,8 @@ pub fn begin(
     let Security::Tls(binding) = session.peer.security.clone() else {
         return Outcome::Done(login::privacy_required());
     };
-    let Some(mechanism) = Mechanism::parse(mechanism).filter(|one| Mechanism::offered(&binding).contains(one)) else {
+    let directory = session.context.directory.clone();
+    let Some(mechanism) = Mechanism::parse(mechanism).filter(|one| directory.mechanisms(&binding).contains(one)) else {
         return Outcome::Done(Answer::no("CANNOT", "Unknown mechanism"));
     };
     let initial = match initial {
@@ -47,8 +48,7 @@ pub fn begin(
         },
         None => None,
     };
-    let directory = &session.context.directory;
-    let (exchange, step) = Exchange::start(mechanism, initial.as_deref(), directory, &binding, session.peer.ip, now);
+    let (exchange, step) = Exchange::start(mechanism, initial.as_deref(), &directory, &binding, session.peer.ip, now);
     Box::new(Authenticating { exchange, accepted: None }).go_on(session, step, now, out)
 }
 
@@ -81,6 +81,7 @@ impl Authenticating {
         let challenge = match step {
             Step::Accepted { account, data: None } => return login::accepted(session, &account, now),
             Step::Refused { delay } => return login::refused(session, delay),
+            Step::Throttled { delay } => return login::throttled(session, delay),
             Step::Malformed => return Outcome::Done(Answer::bad("Malformed response")),
             Step::Accepted { account, data: Some(data) } => {
                 self.accepted = Some(account);

@@ -14,7 +14,8 @@ pub fn run(session: &mut Session, user: &[u8], password: &[u8], now: SystemTime)
     let (user, password) = (String::from_utf8_lossy(user), String::from_utf8_lossy(password));
     match session.context.directory.login(&user, &password, session.peer.ip, now) {
         Login::Accepted(account) => accepted(session, &account, now),
-        Login::Refused { delay } | Login::Throttled { delay } => refused(session, delay),
+        Login::Refused { delay } => refused(session, delay),
+        Login::Throttled { delay } => throttled(session, delay),
     }
 }
 
@@ -35,7 +36,15 @@ pub fn accepted(session: &mut Session, account: &Account, now: SystemTime) -> Ou
     Outcome::Done(Answer::ok("Logged in").with_code(format!("CAPABILITY {}", session.capabilities())))
 }
 
-/// Wrong, or not even looked at; which of both is not told.
+/// Not even looked at: a program that is told of a wrong password here would ask for it and forget the right one
+/// (RFC 5530 §3: UNAVAILABLE).
+pub fn throttled(session: &mut Session, delay: Duration) -> Outcome {
+    session.failed_logins += 1;
+    tracing::warn!(peer = %session.peer.ip, "imap: login throttled");
+    Outcome::Refused(Answer::no("UNAVAILABLE", "Too many wrong passwords, try again later"), delay)
+}
+
+/// Unknown user or wrong password; which of both is not told.
 pub fn refused(session: &mut Session, delay: Duration) -> Outcome {
     session.failed_logins += 1;
     tracing::warn!(peer = %session.peer.ip, "imap: login refused");

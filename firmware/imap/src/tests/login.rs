@@ -210,3 +210,34 @@ fn an_account_that_was_removed_is_out() {
         ",
     );
 }
+
+#[test]
+fn a_throttled_login_is_told_from_a_wrong_password() {
+    let mut world = World::new();
+    let password = world.password.clone();
+    let plain = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, format!("\0anna\0{password}"));
+    for attempt in 0..auth::limits::THROTTLE_PAIR {
+        let reply = world.send(&format!("raw{attempt}"), b"a LOGIN anna wrong\r\n");
+        assert!(reply.contains("a NO [AUTHENTICATIONFAILED] "), "{reply}");
+    }
+    for (name, login) in [("rawx", format!("LOGIN anna {password}")), ("rawy", format!("AUTHENTICATE PLAIN {plain}"))] {
+        let reply = world.send(name, format!("a {login}\r\n").as_bytes());
+        assert!(reply.ends_with("a NO [UNAVAILABLE] Too many wrong passwords, try again later\r\n"), "{reply}");
+    }
+}
+
+#[test]
+fn what_is_not_announced_is_not_taken() {
+    let mut world = World::new();
+    let mut anna = auth::Account::clone(&world.context.directory.account(auth::AccountId(1)).unwrap());
+    anna.password = Some(auth::password::PasswordHash::new("correct horse").unwrap());
+    anna.password_for_mail = true;
+    world.context.directory.replace(vec![anna], vec![Domain::parse("example.org").unwrap()]);
+    world.play(
+        "
+        raw< * OK [CAPABILITY ... SASL-IR AUTH=PLAIN AUTH=LOGIN] ...
+        raw> a AUTHENTICATE SCRAM-SHA-256
+        raw< a NO [CANNOT] Unknown mechanism
+        ",
+    );
+}

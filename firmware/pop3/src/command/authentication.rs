@@ -47,7 +47,7 @@ pub(super) fn auth(session: &mut Session, call: &mut Call<'_>) -> Result<Next, R
     };
     let Security::Tls(binding) = &session.security else { return Err(Refusal::Unencrypted) };
     let mechanism = std::str::from_utf8(mechanism).ok().and_then(Mechanism::parse);
-    let offered = Mechanism::offered(binding);
+    let offered = session.context.directory.mechanisms(binding);
     let mechanism = mechanism.filter(|m| offered.contains(m)).ok_or(Refusal::Bad("this mechanism is not offered"))?;
     let initial = match initial {
         None => None,
@@ -107,6 +107,7 @@ fn follow(session: &mut Session, exchange: Box<Exchange>, step: Step, call: &mut
         }
         Step::Accepted { account, data: None } => open(session, &account, call),
         Step::Refused { delay } => Ok(refuse(session, Refusal::Login, delay, call.out)),
+        Step::Throttled { delay } => Ok(refuse(session, Refusal::Throttled, delay, call.out)),
         Step::Malformed => Err(Refusal::Bad("this is not what the mechanism expects")),
     }
 }

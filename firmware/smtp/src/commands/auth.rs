@@ -82,7 +82,11 @@ fn go_on(session: &mut Session, client: Client, exchange: Box<Exchange>, step: S
             Next::Read
         }
         Step::Accepted { account, data: None } => accept(session, client, account, out),
-        Step::Refused { delay } => refuse(session, client, delay, out),
+        Step::Refused { delay } => refuse(session, client, ("535 5.7.8", "Wrong name or password"), delay, out),
+        // RFC 4954 §6: temporary, so that the program keeps a password that may be right.
+        Step::Throttled { delay } => {
+            refuse(session, client, ("454 4.7.0", "Too many wrong passwords, try again later"), delay, out)
+        }
         Step::Malformed => {
             session.state = State::Greeted(client);
             session.error(out, "501 5.5.2", "The answer is malformed")
@@ -98,10 +102,16 @@ fn accept(session: &mut Session, client: Client, account: Arc<Account>, out: &mu
 }
 
 /// The delay comes before the answer, so that guessing is slow.
-fn refuse(session: &mut Session, client: Client, delay: Duration, out: &mut Vec<u8>) -> Next {
-    tracing::info!(peer = %session.peer.ip, "submission: login refused");
+fn refuse(
+    session: &mut Session,
+    client: Client,
+    (code, text): (&str, &str),
+    delay: Duration,
+    out: &mut Vec<u8>,
+) -> Next {
+    tracing::info!(peer = %session.peer.ip, "submission: login refused: {text}");
     session.failed_logins += 1;
-    reply::line(out, "535 5.7.8", "Wrong name or password");
+    reply::line(out, code, text);
     session.state = State::Greeted(client);
     if session.failed_logins >= limits::FAILED_LOGINS {
         // The closed state is seen when the session goes on after the delay.

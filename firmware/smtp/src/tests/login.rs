@@ -159,3 +159,15 @@ fn scram_refused() {
     talk.check("> *\n< 501 5.7.0 The login is cancelled");
     assert_eq!(talk.session.account(), None);
 }
+
+#[test]
+fn a_throttled_login_is_told_from_a_wrong_password() {
+    let mut talk = client();
+    let context = talk.session.context.clone();
+    let here = talk.session.peer.ip;
+    let wrong = |n: u32| context.directory.login("anna", &format!("wrong {n}"), here, super::now());
+    (0..::auth::limits::THROTTLE_PAIR).for_each(|n| drop(wrong(n)));
+    let right = base64(format!("\0anna\0{}", anna().1));
+    talk.check(&format!("> AUTH PLAIN {right}\n< 454 4.7.0 Too many wrong passwords, try again later"));
+    assert_eq!((talk.session.account(), talk.delays), (None, 1));
+}
