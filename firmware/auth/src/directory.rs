@@ -3,7 +3,7 @@
 use crate::account::{Account, AccountId, AppPassword};
 use crate::address::{Address, Domain};
 use crate::limits;
-use crate::password::{self, PasswordHash, ScramKeys};
+use crate::password::{self, PasswordHash, ScramKeys, Secret};
 use crate::sasl::{ChannelBinding, Mechanism};
 use crate::throttle::Throttle;
 use smol_str::SmolStr;
@@ -23,6 +23,8 @@ pub struct Directory {
     remembered: Mutex<HashMap<AccountId, [u8; 32]>>,
     /// Key of all hashes that live no longer than the process.
     secret: [u8; 32],
+    /// Of what unknown users are shown, the same after a restart: salts that change would tell who does not exist.
+    lasting: Secret,
     /// Names accounts in the throttle.
     names: RandomState,
 }
@@ -66,13 +68,18 @@ impl Default for Directory {
 }
 
 impl Directory {
-    /// An empty directory.
+    /// An empty directory with a secret of its own, as tests need it.
     pub fn new() -> Directory {
+        Directory::with_secret(Secret::generate())
+    }
+    /// An empty directory of the box that keeps this secret.
+    pub fn with_secret(lasting: Secret) -> Directory {
         Directory {
             contents: RwLock::default(),
             throttle: Mutex::default(),
             remembered: Mutex::default(),
             secret: password::random(),
+            lasting,
             names: RandomState::new(),
         }
     }
@@ -199,7 +206,7 @@ impl Directory {
     }
 
     fn fake_keys(&self, name: &str) -> ScramKeys {
-        let fake = |what: &str| password::hmac_sha256(&self.secret, format!("{what} {name}").as_bytes());
+        let fake = |what: &str| self.lasting.keyed(&format!("{what} {name}"));
         ScramKeys {
             salt: fake("salt")[..16].to_vec(),
             iterations: limits::SCRAM_ITERATIONS,

@@ -15,6 +15,10 @@ use std::sync::{Condvar, Mutex, PoisonError};
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PasswordHash(String);
 
+/// A random key of this box, kept with its accounts: what strangers are shown of accounts that do not exist is made of it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Secret([u8; 32]);
+
 /// SCRAM-SHA-256 stored keys.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScramKeys {
@@ -31,6 +35,23 @@ pub struct ScramKeys {
 /// Why a password cannot be set; `Display` is a sentence for the person who typed it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PasswordError(pub &'static str);
+
+impl Secret {
+    /// A new one.
+    pub fn generate() -> Secret {
+        Secret(random())
+    }
+    /// A key made of it for this text.
+    pub(crate) fn keyed(&self, text: &str) -> [u8; 32] {
+        hmac_sha256(&self.0, text.as_bytes())
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret")
+    }
+}
 
 impl PasswordHash {
     /// Hashes a chosen password: at least 8 characters, at most `limits::PASSWORD` octets.

@@ -3,7 +3,7 @@
 use crate::limits;
 use crate::name::{Name, NameError};
 use crate::setup_code::SetupCode;
-use auth::password::{PasswordError, PasswordHash};
+use auth::password::{PasswordError, PasswordHash, Secret};
 use auth::{Account, AccountId, Address, Domain};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
@@ -22,6 +22,9 @@ pub struct Config {
     pub accounts: Vec<Account>,
     /// The number the next account gets.
     pub next_account: u32,
+    /// What strangers are shown of accounts that do not exist is made of it; `None` only in files of before there was one.
+    #[serde(default)]
+    pub secret: Option<Secret>,
 }
 
 /// Why an account or a device cannot be added; `Display` is a sentence for the person who typed it.
@@ -50,6 +53,7 @@ impl Config {
             domain: None,
             accounts: Vec::new(),
             next_account: 1,
+            secret: Some(Secret::generate()),
         }
     }
 

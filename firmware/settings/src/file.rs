@@ -1,6 +1,7 @@
 //! The settings' file: one redb table with one value, versioned JSON, written by one durable commit per change.
 
 use crate::{Config, SettingsError, limits};
+use auth::password::Secret;
 use redb::backends::FileBackend;
 use redb::{Database, ReadableDatabase, TableDefinition};
 use serde::{Deserialize, Serialize};
@@ -39,8 +40,12 @@ impl File {
             create(path)?;
         }
         let file = File { database: open_database(path)? };
-        let config = file.load().map_err(|e| named(path, e))?;
+        let mut config = file.load().map_err(|e| named(path, e))?;
         config.check().map_err(|e| SettingsError::Inconsistent(format!("{}: {e}", path.display())))?;
+        if config.secret.is_none() {
+            config.secret = Some(Secret::generate());
+            file.save(&config).map_err(|e| named(path, e))?;
+        }
         Ok((file, config))
     }
 

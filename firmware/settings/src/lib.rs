@@ -10,6 +10,7 @@ pub use config::{AccountError, Config};
 pub use name::{Name, NameError};
 pub use setup_code::SetupCode;
 
+use auth::password::Secret;
 use file::File;
 use std::fmt;
 use std::path::Path;
@@ -57,10 +58,11 @@ impl Settings {
     }
 
     fn new(file: Option<File>, config: Config) -> Settings {
+        let secret = config.secret.clone().unwrap_or_else(Secret::generate);
         let settings = Settings {
             file: Mutex::new(file),
             current: RwLock::new(Arc::new(config)),
-            directory: Arc::new(auth::Directory::new()),
+            directory: Arc::new(auth::Directory::with_secret(secret)),
         };
         settings.tell_directory(&settings.get());
         settings

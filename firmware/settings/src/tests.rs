@@ -118,3 +118,19 @@ fn two_changes_at_once_both_happen() {
     });
     assert_eq!(settings.get().accounts.len(), 4);
 }
+
+#[test]
+fn what_unknown_users_are_shown_survives_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("settings.redb");
+    let ghost = |settings: Settings| settings.directory().scram_keys("ghost@home.internal");
+    let first = ghost(Settings::open(&path).unwrap());
+    assert_eq!(ghost(Settings::open(&path).unwrap()), first);
+    // A file of before there was a secret gets one, and keeps it.
+    let config = Config { secret: None, ..Config::unclaimed() };
+    let saved = serde_json::json!({ "version": 1, "config": config });
+    File::write_raw(&path, &serde_json::to_vec(&saved).unwrap());
+    let second = ghost(Settings::open(&path).unwrap());
+    assert_ne!(second, first);
+    assert_eq!(ghost(Settings::open(&path).unwrap()), second);
+}

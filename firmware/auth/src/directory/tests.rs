@@ -185,7 +185,10 @@ fn scram_keys_exist_for_everybody() {
     assert_eq!(directory.scram_keys("ben"), directory.scram_keys("ben@example.org"));
     assert_ne!(directory.scram_keys("ben")[0].salt, ghost[0].salt);
     assert_ne!(directory.scram_keys("ghost@example.net")[0].salt, ghost[0].salt);
-    assert_ne!(Directory::new().scram_keys("ghost@example.org"), ghost, "another process has another secret");
+    assert_ne!(Directory::new().scram_keys("ghost@example.org"), ghost, "another box has another secret");
+    let secret = Secret::generate();
+    let started = || Directory::with_secret(secret.clone()).scram_keys("ghost@example.org");
+    assert_eq!(started(), started(), "a restart changes nothing");
 }
 
 #[test]
