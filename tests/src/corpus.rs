@@ -162,6 +162,11 @@ fn list(folder: &Path, files: &mut Vec<PathBuf>) {
 }
 
 impl Mail {
+    /// Whether there is an empty line that ends the header.
+    pub fn header_ends(&self) -> bool {
+        self.bytes.starts_with(b"\r\n") || self.bytes.windows(4).any(|w| w == b"\r\n\r\n")
+    }
+
     /// Whether its header is one (RFC 5322 section 2.2): fields and their folded lines, ended by an empty line.
     pub fn has_proper_header(&self) -> bool {
         let mut any = false;

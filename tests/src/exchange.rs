@@ -245,7 +245,7 @@ pub fn muttrc(reach: &Reach, user: &str, dir: &Path) -> PathBuf {
          set smtp_url = \"smtp://{escaped}@localhost:{submission}/\"\nset ssl_force_tls = yes\nset ssl_starttls = yes\n\
          set ssl_ca_certificates_file = \"{ca}\"\nset certificate_file = \"{dir}/certificates\"\nset ssl_use_system_certs = no\n\
          set copy = no\nset record = \"\"\nset confirm_append = no\nset confirm_create = no\nset quit = yes\nset wait_key = no\n\
-         set realname = \"Ann Example\"\nset charset = utf-8\nset header_cache = \"\"\nset timeout = 10\nset use_8bit_mime = yes\n\
+         set realname = \"Ann Example\"\nset charset = utf-8\nset send_charset = utf-8\nset header_cache = \"\"\nset timeout = 10\nset use_8bit_mime = yes\n\
          set allow_8bit = yes\nset delete = no\nset mail_check = 5\n",
         imaps = reach.port(Protocol::Imaps),
         submission = reach.port(Protocol::Submission),

@@ -17,27 +17,22 @@ pub fn messages(dir: &Path) -> BTreeMap<String, Vec<u8>> {
     found
 }
 
-/// Takes off the trace lines that final delivery puts before a message (RFC 5321 section 4.4): one `Return-Path:` and one
-/// `Received:`, in this order, in a message with these line ends. `None` if it does not begin so.
+/// Takes off the trace lines that final delivery puts before a message (RFC 5321 section 4.4): a `Return-Path:` and a
+/// `Received:` that ends with the line of its date, in a message with these line ends. `None` if it does not begin so. A message that itself
+/// begins with a space stays whole, though a reader must take its first line for one of these.
 pub fn without_trace<'a>(message: &'a [u8], line_end: &str) -> Option<&'a [u8]> {
-    let rest = field(message, b"Return-Path: <", line_end)?;
-    field(rest, b"Received: ", line_end)
-}
-
-/// Takes off a header field with its folded lines.
-fn field<'a>(message: &'a [u8], name: &[u8], line_end: &str) -> Option<&'a [u8]> {
-    if !message.starts_with(name) {
-        return None;
-    }
-    let mut at = 0;
-    loop {
-        let rest = &message[at..];
-        let end = rest.windows(line_end.len()).position(|w| w == line_end.as_bytes())?;
-        at += end + line_end.len();
-        if !matches!(message.get(at), Some(b' ' | b'\t')) {
-            return Some(&message[at..]);
+    let mut rest = message;
+    for (begins, needed) in
+        [("Return-Path: <", true), ("Received: from ", true), ("\tby ", true), ("\tfor <", false), ("\t", true)]
+    {
+        if !rest.starts_with(begins.as_bytes()) {
+            (!needed).then_some(())?;
+            continue;
         }
+        let end = rest.windows(line_end.len()).position(|w| w == line_end.as_bytes())?;
+        rest = &rest[end + line_end.len()..];
     }
+    Some(rest)
 }
 
 #[cfg(test)]
@@ -46,8 +41,11 @@ mod tests {
 
     #[test]
     fn takes_off_the_trace_and_nothing_else() {
-        let message = b"Return-Path: <a@b>\r\nReceived: from x\r\n\tby y; now\r\nReceived: z\r\n\r\nbody\r\n";
-        assert_eq!(without_trace(message, "\r\n").unwrap(), b"Received: z\r\n\r\nbody\r\n");
+        let trace = "Return-Path: <a@b>\r\nReceived: from x\r\n\tby y\r\n\tfor <c>;\r\n\tnow\r\n";
+        for message in ["Received: z\r\n\r\nbody\r\n", " From: z\r\n", "\r\n", ""] {
+            let whole = format!("{trace}{message}");
+            assert_eq!(without_trace(whole.as_bytes(), "\r\n"), Some(message.as_bytes()));
+        }
         assert!(without_trace(b"Received: x\r\n\r\n", "\r\n").is_none());
     }
 }
