@@ -1,0 +1,435 @@
+//! What goes wrong on real machines: ports and data in use, too many connections, a full disk, kill -9, clients that do not
+//! read. Nothing acknowledged is lost, nothing is damaged, every refusal says why.
+
+use std::collections::HashSet;
+use std::net::Ipv4Addr;
+use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Condvar, Mutex};
+use std::time::{Duration, Instant};
+use system_tests::clients::run;
+use system_tests::daemon::{Daemon, binary, free_offset};
+use system_tests::exchange::{
+    deliver_all, fetch_all, imap_login, maildrop_size, retrieve_all, small_mails, untagged, without_traces,
+};
+use system_tests::lmtp::Sender;
+use system_tests::play::Line as _;
+use system_tests::{Protocol, corpus};
+
+/// Runs `roost serve`, which must refuse; answers its one line.
+fn refused_start(data: &Path, offset: u16) -> String {
+    let mut command = Command::new(binary());
+    command.args(["serve", "--listen", "127.0.0.1", "--port-offset", &offset.to_string(), "--data"]).arg(data);
+    let ran = run(30, &mut command);
+    assert!(ran.status > 0 && ran.status != 124, "it started, or did not end: {}\n{}", ran.status, ran.said);
+    assert!(!ran.said.contains("panicked"), "{}", ran.said);
+    assert_eq!(ran.said.trim().lines().count(), 1, "one line tells the reason: {}", ran.said);
+    ran.said
+}
+
+#[test]
+fn a_port_in_use_is_named() {
+    let (daemon, other) = (Daemon::start(), tempfile::tempdir().unwrap());
+    let said = refused_start(other.path(), daemon.offset());
+    let ports = Protocol::ALL.map(|p| daemon.reach().port(p).to_string());
+    assert!(ports.iter().any(|port| said.contains(port)), "{said}");
+    assert!(said.to_lowercase().contains("in use"), "{said}");
+}
+
+#[test]
+fn data_in_use_is_named() {
+    let daemon = Daemon::start();
+    let said = refused_start(daemon.data(), free_offset());
+    assert!(said.contains(daemon.data().to_str().unwrap()) && said.contains("in use"), "{said}");
+    assert_eq!(maildrop_size(daemon.reach(), &daemon.add_account("unharmed")), 0, "the first one serves on");
+}
+
+#[test]
+fn data_of_another_version_is_left_alone() {
+    let mut daemon = Daemon::start();
+    daemon.add_account("someone");
+    daemon.stop();
+    let format = daemon.data().join("FORMAT");
+    let text = std::fs::read_to_string(&format).unwrap();
+    std::fs::write(&format, text.replacen("store 1", "store 99", 1)).unwrap();
+    let before = listing(daemon.data());
+    let said = refused_start(daemon.data(), daemon.offset());
+    assert!(said.contains("version") && said.contains("99"), "{said}");
+    assert_eq!(listing(daemon.data()), before, "a refused start changes nothing");
+    std::fs::write(&format, text).unwrap();
+    daemon.start_again();
+    assert_eq!(maildrop_size(daemon.reach(), "someone@home.example"), 0);
+}
+
+/// Names and sizes of all files.
+fn listing(dir: &Path) -> Vec<(String, u64)> {
+    let mut all = Vec::new();
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let entry = entry.unwrap();
+        if entry.file_type().unwrap().is_dir() {
+            all.extend(listing(&entry.path()));
+        } else {
+            all.push((entry.path().to_string_lossy().into_owned(), entry.metadata().unwrap().len()));
+        }
+    }
+    all.sort();
+    all
+}
+
+#[test]
+fn a_directory_that_cannot_be_used_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("file");
+    std::fs::write(&file, "not a directory").unwrap();
+    let said = refused_start(&file, free_offset());
+    assert!(said.contains(file.to_str().unwrap()), "{said}");
+}
+
+#[test]
+fn too_many_connections_are_told_and_places_come_back() {
+    let daemon = Daemon::start();
+    let from = Ipv4Addr::new(127, 7, 7, 7);
+    let mut open = Vec::new();
+    let said = loop {
+        let mut wire = daemon.reach().connect(Protocol::Imap, from).unwrap();
+        let greeting = String::from_utf8(wire.read_line().unwrap().unwrap()).unwrap();
+        if !greeting.starts_with("* OK") {
+            break greeting;
+        }
+        open.push(wire);
+        assert!(open.len() < 2000, "there is no limit");
+    };
+    assert!(said.starts_with("* BYE"), "{said}");
+    assert!(open.len() >= 40, "only {} connections of one address", open.len());
+    let mut smtp = daemon.reach().connect(Protocol::Smtp, from).unwrap();
+    assert!(smtp.read_line().unwrap().unwrap().starts_with(b"421 "), "SMTP says it in its own words");
+    daemon.dial(Protocol::Imap).skip_to("* OK").expect("others still come in");
+
+    let mut leaving = open.pop().unwrap();
+    leaving.exchange("1 LOGOUT", "1 OK").unwrap();
+    assert_eq!(leaving.read_line().unwrap(), None);
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !daemon.reach().connect(Protocol::Imap, from).unwrap().read_line().unwrap().unwrap().starts_with(b"* OK") {
+        assert!(Instant::now() < deadline, "the place did not come back");
+    }
+}
+
+#[test]
+fn too_many_connections_of_one_account_are_told() {
+    let daemon = Daemon::start();
+    let alice = daemon.add_account("popular");
+    let mut open = Vec::new();
+    let said = loop {
+        // Two addresses, so that the limit of an address is not met first.
+        let from = Ipv4Addr::new(127, 8, 8, 1 + u8::try_from(open.len() % 4).unwrap());
+        let mut wire = daemon.reach().connect(Protocol::Imaps, from).unwrap();
+        wire.skip_to("* OK").unwrap();
+        wire.send(format!("1 LOGIN {alice} {}\r\n", system_tests::PASSWORD).as_bytes()).unwrap();
+        let answer = String::from_utf8(wire.read_line().unwrap().unwrap()).unwrap();
+        if !answer.starts_with("1 OK") {
+            break answer;
+        }
+        open.push(wire);
+        assert!(open.len() < 1000, "there is no limit");
+    };
+    assert!(said.contains("[LIMIT]") || said.starts_with("* BYE"), "{said}");
+    assert!(open.len() >= 20, "Apple's programs open twenty, here are {}", open.len());
+    for wire in &mut open {
+        wire.exchange("2 NOOP", "2 OK").expect("those that are in stay in");
+    }
+}
+
+#[test]
+fn a_wrong_password_is_slowed_down_and_the_owner_still_gets_in() {
+    let daemon = Daemon::start();
+    let alice = daemon.add_account("guessed");
+    let thief = Ipv4Addr::new(127, 9, 9, 9);
+    let began = Instant::now();
+    for _ in 0..3 {
+        let mut wire = daemon.reach().connect(Protocol::Imaps, thief).unwrap();
+        wire.skip_to("* OK").unwrap();
+        let answer = wire.exchange(&format!("1 LOGIN {alice} guess"), "1 ").unwrap();
+        assert!(answer.starts_with("1 NO [AUTHENTICATIONFAILED]"), "{answer}");
+    }
+    assert!(began.elapsed() > Duration::from_millis(1500), "three guesses took {:?}", began.elapsed());
+    let began = Instant::now();
+    imap_login(daemon.reach(), &alice, "INBOX");
+    assert!(began.elapsed() < Duration::from_secs(2), "the owner waited {:?}", began.elapsed());
+}
+
+#[test]
+fn restart_keeps_everything() {
+    let mut daemon = Daemon::start();
+    let alice = daemon.add_account("stays");
+    deliver_all(daemon.reach(), &alice, &small_mails(40)).unwrap();
+    let mut imap = imap_login(daemon.reach(), &alice, "INBOX");
+    imap.exchange("1 UID STORE 2:5 +FLAGS.SILENT (\\Flagged Later)", "1 OK").unwrap();
+    imap.exchange("2 UID MOVE 7:9 Archive", "2 OK").unwrap();
+    imap.exchange("3 CREATE \"K&APw-che/Rezepte\"", "3 OK").unwrap();
+    imap.exchange("4 SUBSCRIBE \"K&APw-che/Rezepte\"", "4 OK").unwrap();
+    let before = picture(&daemon, &alice);
+    assert!(before.iter().any(|line| line.contains("Later")), "{before:?}");
+
+    daemon.stop();
+    daemon.start_again();
+    assert_eq!(picture(&daemon, &alice), before, "after SIGTERM");
+    // Flags become durable within five seconds; a delivery takes them along at once.
+    imap_login(daemon.reach(), &alice, "INBOX").exchange("1 UID STORE 11 +FLAGS.SILENT (\\Seen)", "1 OK").unwrap();
+    deliver_all(daemon.reach(), &alice, &small_mails(1)).unwrap();
+    let before = picture(&daemon, &alice);
+    daemon.kill();
+    daemon.start_again();
+    assert_eq!(picture(&daemon, &alice), before, "after SIGKILL");
+}
+
+/// All that clients remember: mailboxes, UIDVALIDITY, UIDNEXT, UIDs, flags, UIDLs.
+fn picture(daemon: &Daemon, user: &str) -> Vec<String> {
+    let mut imap = imap_login(daemon.reach(), user, "INBOX");
+    let mut all =
+        untagged(&mut imap, "1 LIST \"\" * RETURN (SUBSCRIBED STATUS (MESSAGES UNSEEN UIDNEXT UIDVALIDITY))", "1");
+    imap.exchange("2 EXAMINE INBOX", "2 OK").unwrap();
+    all.extend(untagged(&mut imap, "3 UID FETCH 1:* (UID FLAGS INTERNALDATE RFC822.SIZE)", "3"));
+    let mut pop = daemon.dial(Protocol::Pop3s);
+    pop.skip_to("+OK").unwrap();
+    pop.exchange(&format!("USER {user}"), "+OK").unwrap();
+    pop.exchange(&format!("PASS {}", system_tests::PASSWORD), "+OK").unwrap();
+    pop.exchange("UIDL", "+OK").unwrap();
+    loop {
+        let line = String::from_utf8(pop.read_line().unwrap().unwrap()).unwrap();
+        if line == "." {
+            break;
+        }
+        all.push(line);
+    }
+    // \Recent belongs to sessions, not to messages.
+    all.iter().map(|line| line.replace(" \\Recent", "").replace("\\Recent", "")).collect()
+}
+
+/// How often each of the deliverers had its message acknowledged, and a bell for the one who waits.
+#[derive(Default)]
+struct Tally {
+    acknowledged: Mutex<Vec<String>>,
+    more: Condvar,
+}
+
+#[test]
+fn kill_nine_loses_nothing_that_was_acknowledged() {
+    const ROUNDS: usize = 6;
+    const CLIENTS: usize = 4;
+    let mut daemon = Daemon::start();
+    let accounts: Vec<String> = (0..CLIENTS).map(|n| daemon.add_account(&format!("crash{n}"))).collect();
+    let tried = AtomicUsize::new(0);
+    let tally = Tally::default();
+    let mut validity = None;
+    for round in 0..ROUNDS {
+        let goal = tally.acknowledged.lock().unwrap().len() + 25 + round * 37;
+        std::thread::scope(|scope| {
+            for account in &accounts {
+                let (reach, tally, tried) = (daemon.reach().clone(), &tally, &tried);
+                scope.spawn(move || {
+                    let Ok(mut sender) = Sender::new(reach.dial(Protocol::Lmtp)) else { return };
+                    loop {
+                        let number = tried.fetch_add(1, Ordering::Relaxed);
+                        if sender.deliver_one(account, &numbered(number)).is_err() {
+                            return; // the daemon is gone
+                        }
+                        tally.acknowledged.lock().unwrap().push(format!("{account} {number}"));
+                        tally.more.notify_all();
+                    }
+                });
+            }
+            let waiting = tally.acknowledged.lock().unwrap();
+            let (waiting, late) =
+                tally.more.wait_timeout_while(waiting, Duration::from_secs(60), |all| all.len() < goal).unwrap();
+            drop(waiting);
+            assert!(!late.timed_out(), "deliveries do not get on");
+            daemon.kill();
+        });
+        daemon.start_again();
+        let mut found = HashSet::new();
+        for account in &accounts {
+            for message in without_traces(&retrieve_all(daemon.reach(), account), "\r\n") {
+                let number = number_of(&message);
+                assert_eq!(message, numbered(number), "message {number} is damaged");
+                assert!(found.insert(format!("{account} {number}")), "message {number} is there twice");
+            }
+        }
+        let acknowledged = tally.acknowledged.lock().unwrap();
+        let lost: Vec<&String> = acknowledged.iter().filter(|a| !found.contains(*a)).collect();
+        assert!(lost.is_empty(), "round {round}: acknowledged and lost: {lost:?}");
+        assert!(found.len() <= tried.load(Ordering::Relaxed), "more messages than were sent");
+        drop(acknowledged);
+        let status = imap_login(daemon.reach(), &accounts[0], "INBOX")
+            .exchange("1 STATUS INBOX (UIDVALIDITY)", "* STATUS")
+            .unwrap();
+        assert_eq!(validity.get_or_insert(status.clone()), &status, "UIDVALIDITY stays");
+    }
+    daemon.stop();
+    let check = system_tests::daemon::roost(&["check", "--data", daemon.data().to_str().unwrap()], "");
+    assert!(
+        check.status.success(),
+        "{}{}",
+        String::from_utf8_lossy(&check.stdout),
+        String::from_utf8_lossy(&check.stderr)
+    );
+}
+
+/// A message that tells its number and whose every octet follows from it; some are larger than any buffer.
+fn numbered(number: usize) -> Vec<u8> {
+    let lines = if number.is_multiple_of(7) { 3000 } else { number % 50 };
+    let mut text = format!("Subject: {number}\r\n\r\n");
+    for line in 0..lines {
+        text += &format!("{number} {line} {}\r\n", "x".repeat((number * 31 + line * 7) % 60));
+    }
+    text.into_bytes()
+}
+
+fn number_of(message: &[u8]) -> usize {
+    let text = String::from_utf8_lossy(&message[..message.len().min(60)]).into_owned();
+    text.lines().next().and_then(|l| l.strip_prefix("Subject: ")).and_then(|n| n.parse().ok()).expect("a number")
+}
+
+#[test]
+fn a_full_disk_refuses_mail_and_nothing_else() {
+    let Some(small) = SmallDisk::mount(160) else { return };
+    let ballast = small.path().join("ballast");
+    std::fs::write(&ballast, vec![7; 60 << 20]).unwrap();
+    let daemon = Daemon::start_in(&small.path().join("data"));
+    let alice = daemon.add_account("full");
+    let mail: Vec<u8> = [b"Subject: large\r\n\r\n".to_vec(), b"0123456789abcdef\r\n".repeat(1 << 15)].concat();
+
+    let mut sender = Sender::new(daemon.dial(Protocol::Lmtp)).unwrap();
+    let mut stored = 0;
+    let refusal = loop {
+        match sender.deliver(&[&alice], &mail) {
+            Ok(answers) if answers[0].starts_with("250 ") => stored += 1,
+            Ok(answers) => break answers[0].clone(),
+            Err(why) => break why,
+        }
+        assert!(stored < 1000, "the disk does not get full");
+    };
+    assert!(refusal.starts_with("452 4.3.1"), "{refusal}");
+    assert!(stored > 5, "only {stored} messages went in");
+
+    let mut imap = imap_login(daemon.reach(), &alice, "INBOX");
+    imap.send(b"1 APPEND INBOX {600000}\r\n").unwrap();
+    let first = imap.read_line().unwrap().unwrap();
+    if first.starts_with(b"+") {
+        imap.send(&[vec![b'x'; 600_000], b"\r\n".to_vec()].concat()).unwrap();
+        let answer = imap.skip_to("1 ").unwrap();
+        assert!(answer.starts_with("1 NO [OVERQUOTA]") || answer.starts_with("1 NO "), "{answer}");
+    }
+    assert_eq!(fetch_all(daemon.reach(), &alice).len(), stored, "reading goes on");
+    imap.exchange("2 UID STORE 1:3 +FLAGS.SILENT (\\Deleted)", "2 OK").expect("flags can be set");
+    imap.exchange("3 EXPUNGE", "3 OK").expect("mail can be deleted");
+    assert_eq!(maildrop_size(daemon.reach(), &alice), stored - 3);
+
+    std::fs::remove_file(&ballast).unwrap();
+    let mut sender = Sender::new(daemon.dial(Protocol::Lmtp)).unwrap();
+    sender.deliver_one(&alice, &mail).expect("with space mail comes in again, without a restart");
+    for message in without_traces(&fetch_all(daemon.reach(), &alice), "\r\n") {
+        assert_eq!(message, mail, "nothing is damaged");
+    }
+}
+
+/// A file system in memory of so many megabytes; root only.
+struct SmallDisk(tempfile::TempDir);
+
+impl SmallDisk {
+    fn mount(megabytes: u32) -> Option<SmallDisk> {
+        if !rustix::process::geteuid().is_root() {
+            eprintln!("skipped: mounting a small file system needs root");
+            return None;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let size = format!("size={megabytes}m");
+        run(20, Command::new("mount").args(["-t", "tmpfs", "-o", &size, "roost-test"]).arg(dir.path())).well();
+        Some(SmallDisk(dir))
+    }
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        // Lazily: a daemon that is just ending may still hold files. What fails here must not hide why the test failed.
+        let ran = run(20, Command::new("umount").arg("--lazy").arg(self.0.path()));
+        if ran.status != 0 {
+            eprintln!("umount: {}", ran.said);
+        }
+    }
+}
+
+#[test]
+fn a_message_over_the_limit_is_refused_when_it_was_not_announced() {
+    let daemon = Daemon::start();
+    let alice = daemon.add_account("large");
+    let mut lmtp = daemon.dial(Protocol::Lmtp);
+    lmtp.skip_to("220 ").unwrap();
+    lmtp.exchange("LHLO client.example", "250 ").unwrap();
+    let mut deliver = |octets: usize| {
+        lmtp.exchange("MAIL FROM:<sender@elsewhere.example>", "250 ").unwrap();
+        lmtp.exchange(&format!("RCPT TO:<{alice}>"), "250 ").unwrap();
+        lmtp.exchange("DATA", "354 ").unwrap();
+        let line = [&[b'x'; 62][..], b"\r\n"].concat();
+        let text = [b"Subject: large\r\n\r\n".to_vec(), line.repeat(octets / line.len()), b".\r\n".to_vec()].concat();
+        lmtp.send(&text).unwrap();
+        String::from_utf8(lmtp.read_line().unwrap().unwrap()).unwrap()
+    };
+    let refused = deliver(51 << 20);
+    assert!(refused.starts_with("552 5.3.4 "), "{refused}");
+    let taken = deliver(49 << 20);
+    assert!(taken.starts_with("250 "), "the connection lives on: {taken}");
+    assert_eq!(maildrop_size(daemon.reach(), &alice), 1, "and nothing of the refused one is kept");
+}
+
+#[test]
+fn clients_that_do_not_read_pin_nothing() {
+    const IDLERS: usize = 12;
+    let daemon = Daemon::start();
+    let alice = daemon.add_account("slow");
+    let mails = corpus::messages();
+    for _ in 0..3 {
+        deliver_all(daemon.reach(), &alice, &mails).unwrap();
+    }
+    let before = resident(&daemon);
+    let mut idlers: Vec<_> = (0..IDLERS).map(|_| imap_login(daemon.reach(), &alice, "INBOX")).collect();
+    for wire in &mut idlers {
+        wire.send(b"1 FETCH 1:* BODY.PEEK[]\r\n").unwrap();
+        wire.skip_to("* 1 FETCH").expect("it has begun");
+    }
+    let mut imap = imap_login(daemon.reach(), &alice, "INBOX");
+    imap.exchange("1 UID STORE 1:100 +FLAGS.SILENT (\\Deleted)", "1 OK").unwrap();
+    imap.exchange("2 EXPUNGE", "2 OK").unwrap();
+    deliver_all(daemon.reach(), &alice, &small_mails(5)).unwrap();
+    let grown = resident(&daemon).saturating_sub(before);
+    assert!(grown < 48 << 20, "{IDLERS} clients that do not read take {} KiB", grown >> 10);
+    for wire in &mut idlers {
+        wire.skip_to("1 ").expect("and in the end they get their answer");
+    }
+}
+
+/// Resident memory of the daemon in octets.
+fn resident(daemon: &Daemon) -> usize {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", daemon.pid())).unwrap();
+    let line = status.lines().find(|l| l.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() * 1024
+}
+
+#[test]
+fn sigterm_says_good_bye() {
+    let mut daemon = Daemon::start();
+    let alice = daemon.add_account("bye");
+    let mut idle = imap_login(daemon.reach(), &alice, "INBOX");
+    idle.exchange("1 IDLE", "+ ").unwrap();
+    let mut lmtp = daemon.dial(Protocol::Lmtp);
+    lmtp.skip_to("220 ").unwrap();
+    let began = Instant::now();
+    daemon.stop();
+    assert!(began.elapsed() < Duration::from_secs(10), "stopping took {:?}", began.elapsed());
+    assert!(idle.skip_to("* BYE").is_ok(), "IMAP says BYE");
+    assert!(lmtp.skip_to("421 ").is_ok(), "LMTP says 421");
+    assert_eq!(idle.read_line().unwrap(), None);
+}
