@@ -98,15 +98,18 @@ pub fn add_account(data: &Path, address: &str) -> Result<(), String> {
 
 /// An offset at which every port is free now. Others may take one in between: then the start fails and is tried again.
 pub fn free_offset() -> u16 {
-    static NEXT: OnceLock<Mutex<u16>> = OnceLock::new();
-    let spread = u16::try_from(std::process::id() % 1500).expect("below 1500") * 13;
-    let mut next = NEXT.get_or_init(|| Mutex::new(6000 + spread)).lock().expect("no test panics with this lock");
+    static NEXT: Mutex<u16> = Mutex::new(0);
+    let spread = u16::try_from(std::process::id() % 1000).expect("below 1000");
     loop {
-        *next = if *next > 30_000 { 6000 } else { *next + 1 };
-        // Below the range from which the kernel takes the ports of clients (32768 and up).
-        let listeners = PORTS.map(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port + *next)));
+        let mut next = NEXT.lock().expect("no test panics with this lock");
+        // A thousand apart: no two ports of `PORTS` are, so two daemons that are only about to start do not meet. Below the
+        // range from which the kernel takes the ports of clients (32768 and up).
+        let offset = 6000 + spread + *next % 22 * 1000;
+        *next = next.wrapping_add(1);
+        drop(next);
+        let listeners = PORTS.map(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port + offset)));
         if listeners.iter().all(Result::is_ok) {
-            return *next;
+            return offset;
         }
     }
 }
