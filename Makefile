@@ -5,15 +5,19 @@ OFFSET ?= 1000
 CARGO ?= cargo
 PROFILE ?= quick
 
-.PHONY: run test test-board bench lint cross board-image qemu
+.PHONY: run packages test test-board bench lint cross board-image qemu
 
 # A mail server on this machine, with its data in ./data. LISTEN=0.0.0.0 lets the LAN in.
 run:
 	$(CARGO) build --locked --profile $(PROFILE)
 	exec target/$(PROFILE)/roost serve --data $(DATA) --port-offset $(OFFSET) --listen $(LISTEN)
 
+# What the tests need besides Rust: mail programs, mostly. Installed as root or by sudo; otherwise the line to run is named.
+packages:
+	tests/install-packages.sh
+
 # Everything CI runs.
-test: lint
+test: packages lint
 	$(CARGO) build --locked
 	$(CARGO) test --locked --workspace
 

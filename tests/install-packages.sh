@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# Installs the distribution's packages that `make test` needs; quiet when all are there. Where it may not, it names the line.
+set -euo pipefail
+
+packages=(
+  # mail programs; swaks needs libnet-ssleay-perl for TLS
+  isync fetchmail curl neomutt swaks libnet-ssleay-perl python3
+  # what the tests run beside them: `script`, `mount`, `dpkg-source`, `flock`
+  bsdutils mount dpkg-dev util-linux
+)
+exec "$(dirname "$0")/../qemu/packages.sh" "${packages[@]}"
