@@ -12,7 +12,7 @@ use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -42,10 +42,11 @@ pub fn serve(options: Options) -> Result<(), String> {
 }
 
 async fn run(options: Options) -> Result<(), String> {
+    let signals = Signals::new()?;
     let dir = DataDir::new(&options.data);
     let listeners = Listeners::bind(&options).await?;
     let house = dir.open()?;
-    let outcome = run_house(&options, &dir, listeners, &house).await;
+    let outcome = run_house(&options, &dir, listeners, &house, signals).await;
     house.close();
     outcome
 }
@@ -72,7 +73,13 @@ impl Listeners {
     }
 }
 
-async fn run_house(options: &Options, dir: &DataDir, listeners: Listeners, house: &House) -> Result<(), String> {
+async fn run_house(
+    options: &Options,
+    dir: &DataDir,
+    listeners: Listeners,
+    house: &House,
+    mut signals: Signals,
+) -> Result<(), String> {
     for account in &house.settings.get().accounts {
         house.ensure_mailboxes(account.id)?;
     }
@@ -97,7 +104,7 @@ async fn run_house(options: &Options, dir: &DataDir, listeners: Listeners, house
     tasks.spawn(housekeeping(house.clone(), certificates, board.clone(), stopping));
 
     announce(options, house, &*board);
-    wait_for_signal().await?;
+    signals.wait().await;
     tracing::info!("stopping");
     stop.send_replace(true);
     while tasks.join_next().await.is_some() {}
@@ -225,15 +232,25 @@ async fn housekeeping(
     }
 }
 
-async fn wait_for_signal() -> Result<(), String> {
-    let fault = |e: std::io::Error| format!("signals: {e}");
-    let (mut term, mut int) =
-        (signal(SignalKind::terminate()).map_err(fault)?, signal(SignalKind::interrupt()).map_err(fault)?);
-    tokio::select! {
-        _ = term.recv() => {}
-        _ = int.recv() => {}
+/// The signals that mean "stop". Caught from the beginning: one that comes while the parts are opened is obeyed as soon as they are.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Signals, String> {
+        let catch = |kind| signal(kind).map_err(|e| format!("signals: {e}"));
+        Ok(Signals { terminate: catch(SignalKind::terminate())?, interrupt: catch(SignalKind::interrupt())? })
     }
-    Ok(())
+
+    /// Waits until one comes, or has come.
+    async fn wait(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
 
 /// Tells whoever stands before the console what to do next.
