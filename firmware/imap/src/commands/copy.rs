@@ -63,7 +63,12 @@ fn copy_uid(copied: &Copied) -> String {
     format!("COPYUID {} {sources} {targets}", copied.uid_validity.0)
 }
 
-/// The answer to a command about messages of which some are gone (RFC 2180 §4.1.2, §4.2.1; RFC 5530 §3).
-pub fn some_gone() -> Answer {
-    Answer { status: Status::No, code: Some("EXPUNGEISSUED".into()), text: "Some of these messages are gone".into() }
+/// The answer to a command about messages of which some are gone (RFC 2180 §4.1, §4.2; RFC 5530 §3). Programs show a NO to
+/// people: it is for those who got nothing of what they asked for.
+pub fn some_gone(others: bool) -> Answer {
+    let (status, text) = match others {
+        true => (Status::Ok, "Some of these messages are gone"),
+        false => (Status::No, "These messages are gone"),
+    };
+    Answer { status, code: Some("EXPUNGEISSUED".into()), text: text.into() }
 }

@@ -28,7 +28,9 @@ pub struct Job {
     places: Places,
     rows: VecDeque<Row>,
     current: Option<Response>,
+    /// Whether some of the messages are gone, and whether some are not.
     gone: bool,
+    found: bool,
     failed: Option<Answer>,
     completed: Answer,
 }
@@ -120,6 +122,7 @@ impl Job {
             rows: VecDeque::new(),
             current: None,
             gone: false,
+            found: false,
             failed: None,
             completed,
         }
@@ -167,7 +170,7 @@ impl Job {
     fn answer(&mut self) -> Answer {
         match self.failed.take() {
             Some(failure) => failure,
-            None if self.gone && self.numbers == Numbers::Sequence => some_gone(),
+            None if self.gone && self.numbers == Numbers::Sequence => some_gone(self.found),
             None => self.completed.clone(),
         }
     }
@@ -178,6 +181,7 @@ impl Job {
         let wanted = places.len();
         let rows = view::rows(store, view, places)?;
         self.gone |= rows.len() < wanted;
+        self.found |= !rows.is_empty();
         let changed = |row: &Message| self.changed_since.is_none_or(|since| row.modseq.0 > since);
         let rows = rows.into_iter().filter(|(_, row)| changed(row));
         self.rows = rows.map(|(sequence, message)| Row { sequence, message, newly_seen: false }).collect();

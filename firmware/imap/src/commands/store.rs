@@ -16,7 +16,9 @@ pub struct Job {
     places: Places,
     /// Numbers of the messages that UNCHANGEDSINCE protected.
     modified: Vec<u32>,
+    /// Whether some of the messages are gone, and whether some are not.
     gone: bool,
+    found: bool,
 }
 
 /// Begins a STORE.
@@ -34,7 +36,7 @@ pub fn begin(
     if args.unchanged_since.is_some() {
         enable::condstore(user, view, out);
     }
-    Ok(Job { numbers, args, places, modified: Vec::new(), gone: false })
+    Ok(Job { numbers, args, places, modified: Vec::new(), gone: false, found: false })
 }
 
 impl Job {
@@ -62,7 +64,9 @@ impl Job {
         }
         let since = self.args.unchanged_since.map(ModSeq);
         let changed = store.change_flags(view.mailbox, uids, &self.args.change, since)?;
-        self.gone |= changed.rows.len() + changed.modified.len() < uids.len();
+        // There is a row of every message that exists, also of those left alone.
+        self.gone |= changed.rows.len() < uids.len();
+        self.found |= !changed.rows.is_empty();
         let number = |uid: &Uid| match self.numbers {
             Numbers::Uid => Some(uid.get()),
             Numbers::Sequence => view.sequence_of(*uid),
@@ -88,7 +92,7 @@ impl Job {
             return Answer::ok("Conditional STORE failed for some").with_code(format!("MODIFIED {modified}"));
         }
         match self.numbers {
-            Numbers::Sequence if self.gone => some_gone(),
+            Numbers::Sequence if self.gone => some_gone(self.found),
             _ => Answer::ok("STORE completed"),
         }
     }

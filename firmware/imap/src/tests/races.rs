@@ -27,7 +27,7 @@ fn fetch_by_number_does_not_report_expunge() {
         anna1> a FETCH 1:3 UID
         anna1< * 1 FETCH (UID 1)
         anna1< * 3 FETCH (UID 3)
-        anna1< a NO [EXPUNGEISSUED] Some of these messages are gone
+        anna1< a OK [EXPUNGEISSUED] Some of these messages are gone
         anna1> b FETCH 3 BODY.PEEK[TEXT]
         anna1< * 3 FETCH (BODY[TEXT] {8}
         anna1< body 3
@@ -52,12 +52,17 @@ fn store_and_search_by_number_do_not_report_expunge() {
         anna1> a STORE 1:3 +FLAGS (\\Seen)
         anna1< * 1 FETCH (FLAGS (\\Seen \\Recent))
         anna1< * 3 FETCH (FLAGS (\\Seen \\Recent))
-        anna1< a NO [EXPUNGEISSUED] ...
+        anna1< a OK [EXPUNGEISSUED] ...
         anna1> b SEARCH ALL
         anna1< * SEARCH 1 3
         anna1< b OK SEARCH completed
         anna1> c FETCH 2 FLAGS
-        anna1< c NO [EXPUNGEISSUED] ...
+        anna1< c NO [EXPUNGEISSUED] These messages are gone
+        anna1> c1 STORE 2 +FLAGS (\\Seen)
+        anna1< c1 NO [EXPUNGEISSUED] These messages are gone
+        anna1> c2 STORE 2:3 (UNCHANGEDSINCE 1) +FLAGS (\\Flagged)
+        anna1< * OK [HIGHESTMODSEQ ...] ...
+        anna1< c2 OK [MODIFIED 3] ...
         anna1> d COPY 1:3 Trash
         anna1< * 2 EXPUNGE
         anna1< * 2 RECENT
