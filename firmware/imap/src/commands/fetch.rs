@@ -224,11 +224,12 @@ impl Job {
         out: &mut Vec<u8>,
     ) -> Result<(), StoreError> {
         loop {
+            // Before every item: some are large, and may be asked for again and again.
+            if out.len() > HIGH_WATER {
+                self.current = Some(response);
+                return Ok(());
+            }
             if !response.octets.is_empty() {
-                if out.len() > HIGH_WATER {
-                    self.current = Some(response);
-                    return Ok(());
-                }
                 response.octets(store, out)?;
                 continue;
             }

@@ -122,6 +122,29 @@ fn an_idle_session_holds_little() {
     assert_eq!(client.session.buffered(), 0);
 }
 
+#[test]
+fn large_items_asked_for_again_and_again_leave_one_by_one() {
+    let mut world = World::new();
+    let part = format!("--b\r\nContent-Type: text/plain; name={}\r\n\r\nx\r\n", "n".repeat(400));
+    let head = "Content-Type: multipart/mixed; boundary=b\r\n\r\n";
+    world.mail("anna", "INBOX", &format!("{head}{}", part.repeat(300)));
+    world.send("anna", b"s SELECT INBOX\r\n");
+    let session = &mut world.client("anna").session;
+    let command = format!("a FETCH 1 ({})\r\n", ["BODYSTRUCTURE"; 100].join(" "));
+    let (mut out, mut longest, mut all) = (Vec::new(), 0, 0);
+    let mut next = session.receive(command.as_bytes(), now(), &mut out);
+    loop {
+        (longest, all) = (longest.max(out.len()), all + out.len());
+        out.clear();
+        match next {
+            Next::Resume => next = session.resume(now(), &mut out),
+            _ => break,
+        }
+    }
+    assert!(all > 100 * 400 * 300, "all of them: {all}");
+    assert!(longest < 5 * conversation::HIGH_WATER, "{longest} at once");
+}
+
 /// Pieces of commands, so that some are right and many are nearly so.
 fn bytes() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
