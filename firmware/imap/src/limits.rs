@@ -4,8 +4,8 @@ use std::time::Duration;
 
 /// Octets of a command's lines and literals together, the message of APPEND not counted.
 pub const COMMAND: usize = 64 * 1024;
-/// The same before somebody logged in.
-pub const COMMAND_BEFORE_LOGIN: usize = 16 * 1024;
+/// The same before somebody logged in; holds the longest ID (RFC 2971 §3.3: 30 fields of 30 octets with values of 1024).
+pub const COMMAND_BEFORE_LOGIN: usize = 34 * 1024;
 /// Octets of one literal that is not the message of APPEND.
 pub const LITERAL: u64 = 8 * 1024;
 /// Octets of a message in APPEND (announced by APPENDLIMIT, RFC 7889).
@@ -34,6 +34,10 @@ pub const FLAGS: usize = 256;
 pub const LIST_PATTERNS: usize = 100;
 /// Octets of a pattern of LIST and LSUB, its reference included.
 pub const PATTERN: usize = 1_024;
+/// Octets of all patterns of one LIST.
+pub const ALL_PATTERNS: usize = 4 * 1_024;
+/// Names that LIST looks at in one slice.
+pub const LIST_NAMES: usize = 50;
 /// Words in any other parenthesized list: options, parameters, ENABLE, ID.
 pub const WORDS: usize = 100;
 

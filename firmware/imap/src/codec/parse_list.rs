@@ -29,6 +29,9 @@ pub fn list(lexer: &mut Lexer<'_>) -> Result<List, Bad> {
         list.returns = return_options(lexer)?;
         list.extended = true;
     }
+    if list.patterns.iter().map(String::len).sum::<usize>() > limits::ALL_PATTERNS {
+        return Err(Bad("Too many long patterns"));
+    }
     // RFC 5258 §3.1, §3.5: SUBSCRIBED as a selection option implies it as a return option.
     list.returns.subscribed |= list.select.subscribed;
     Ok(list)

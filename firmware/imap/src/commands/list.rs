@@ -8,6 +8,7 @@ use super::{Env, Step, status};
 use crate::answer::Answer;
 use crate::codec::command::{List, ListSelect, StatusItem};
 use crate::codec::encode::{self, put};
+use crate::limits;
 use ::store::{MailboxId, MailboxName, SpecialUse, Store};
 use conversation::HIGH_WATER;
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,7 +17,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Job {
     /// `LIST` or `LSUB`
     command: &'static str,
-    rows: std::vec::IntoIter<Row>,
+    /// What becomes of each name, found as it is asked for.
+    names: Box<dyn Iterator<Item = Option<Row>> + Send>,
     status: Option<Vec<StatusItem>>,
 }
 
@@ -32,20 +34,28 @@ pub struct Row {
 
 impl Job {
     /// Will write these rows.
-    pub fn new(command: &'static str, rows: Vec<Row>, status: Option<Vec<StatusItem>>) -> Job {
-        Job { command, rows: rows.into_iter(), status }
+    pub fn new(
+        command: &'static str,
+        names: impl Iterator<Item = Option<Row>> + Send + 'static,
+        status: Option<Vec<StatusItem>>,
+    ) -> Job {
+        Job { command, names: Box::new(names), status }
     }
 
-    /// Writes rows while there is room.
+    /// Looks at some names, and writes rows while there is room.
     pub fn step(&mut self, store: &Store, out: &mut Vec<u8>) -> Step {
-        while out.len() <= HIGH_WATER {
-            let Some(row) = self.rows.next() else {
+        for _ in 0..limits::LIST_NAMES {
+            if out.len() > HIGH_WATER {
+                break;
+            }
+            let Some(name) = self.names.next() else {
                 return Step::Done(Answer::ok(if self.command == "LIST" {
                     "LIST completed"
                 } else {
                     "LSUB completed"
                 }));
             };
+            let Some(row) = name else { continue };
             put!(out, "* {} ({}) \"/\" ", self.command, row.attributes.join(" "));
             encode::mailbox(row.name.as_str(), out);
             put!(out, "{}\r\n", row.child_info);
@@ -65,31 +75,31 @@ pub fn begin(env: Env<'_>, args: List, out: &mut Vec<u8>) -> Result<Job, Answer>
     if !args.extended && args.patterns.iter().all(String::is_empty) {
         // RFC 3501 §6.3.8: an empty pattern asks for the separator.
         out.extend_from_slice(b"* LIST (\\Noselect) \"/\" \"\"\r\n");
-        return Ok(Job::new("LIST", Vec::new(), None));
+        return Ok(Job::new("LIST", std::iter::empty(), None));
     }
     let patterns: Vec<Pattern> = args.patterns.iter().map(|text| Pattern::new(text)).collect();
-    let matches = |name: &MailboxName| patterns.iter().any(|pattern| pattern.matches(name.as_str()));
+    let matches = move |name: &MailboxName| patterns.iter().any(|pattern| pattern.matches(name.as_str()));
     let names = names::all(env)?;
-    let parents = if args.select.recursive { Parents::of(&names, args.select, matches) } else { Parents::default() };
-    let rows = names.iter().filter(|(name, _)| matches(name));
-    let rows = rows.filter_map(|(name, known)| row(name, known, &args, &parents)).collect();
-    Ok(Job::new("LIST", rows, args.returns.status))
+    let parents = match args.select.recursive {
+        true => parents_of_hidden(&names, args.select, &matches),
+        false => BTreeSet::new(),
+    };
+    let status = args.returns.status.clone();
+    let listed = move |(name, known): (MailboxName, Known)| {
+        matches(&name).then(|| row(&name, &known, &args, parents.contains(&name))).flatten()
+    };
+    Ok(Job::new("LIST", names.into_iter().map(listed), status))
 }
 
-/// Levels above the names that are selected (RFC 5258 §3.1: RECURSIVEMATCH).
-#[derive(Default)]
-struct Parents {
-    /// Of any.
-    all: BTreeSet<MailboxName>,
-    /// Of those that match no pattern themselves.
-    of_hidden: BTreeSet<MailboxName>,
-}
-
-impl Parents {
-    fn of(names: &BTreeMap<MailboxName, Known>, select: ListSelect, matches: impl Fn(&MailboxName) -> bool) -> Parents {
-        let selected = || names.iter().filter(|(_, known)| selects(select, known)).map(|(name, _)| name);
-        Parents { all: names::above(selected()), of_hidden: names::above(selected().filter(|name| !matches(name))) }
-    }
+/// Levels above the names that are selected and match no pattern (RFC 5258 §3.1: RECURSIVEMATCH). What is listed itself needs
+/// no word at its parents (§3.5: "suppress redundant CHILDINFO").
+fn parents_of_hidden(
+    names: &BTreeMap<MailboxName, Known>,
+    select: ListSelect,
+    matches: impl Fn(&MailboxName) -> bool,
+) -> BTreeSet<MailboxName> {
+    let selected = names.iter().filter(|(_, known)| selects(select, known)).map(|(name, _)| name);
+    names::above(selected.filter(|name| !matches(name)))
 }
 
 /// Whether a name is what the selection options ask for.
@@ -98,15 +108,14 @@ fn selects(select: ListSelect, known: &Known) -> bool {
     (known.subscribed || !select.subscribed) && (special || !select.special_use)
 }
 
-/// The row of a name that matches a pattern, if it is to be listed.
-fn row(name: &MailboxName, known: &Known, args: &List, parents: &Parents) -> Option<Row> {
+/// The row of a name that matches a pattern, if it is to be listed; `parent`: of something that is selected and not listed.
+fn row(name: &MailboxName, known: &Known, args: &List, parent: bool) -> Option<Row> {
     let select = args.select;
     let selective = select.subscribed || select.special_use;
     let exists = known.mailbox.is_some();
     // Without selection, a level that only holds mailboxes is listed, a name that is only subscribed is not.
     let selected = if selective { selects(select, known) } else { exists || known.has_children };
-    let parent = parents.all.contains(name);
-    if !selected && !(parent && (exists || parents.of_hidden.contains(name))) {
+    if !selected && !parent {
         return None;
     }
     let mut attributes = Vec::new();

@@ -27,7 +27,7 @@ pub fn begin(env: Env<'_>, pattern: &str) -> Result<Job, Answer> {
         rows.extend(levels.map(|name| Row { name, attributes: vec!["\\Noselect"], child_info: "", mailbox: None }));
         rows.sort_by(|a, b| a.name.cmp(&b.name));
     }
-    Ok(Job::new("LSUB", rows, None))
+    Ok(Job::new("LSUB", rows.into_iter().map(Some), None))
 }
 
 /// Subscribes or unsubscribes a name. It need not exist (RFC 3501 §6.3.6 lets the server choose).

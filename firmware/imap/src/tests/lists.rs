@@ -223,10 +223,53 @@ fn a_long_list_comes_in_slices() {
         world.send("anna", format!("a CREATE {long}{n}\r\n").as_bytes());
     }
     let client = world.client("anna");
-    let mut out = Vec::new();
-    assert_eq!(client.session.receive(b"a LIST \"\" x*\r\n", now(), &mut out), Next::Resume);
-    let mut all = std::mem::take(&mut out);
-    assert_eq!(client.session.resume(now(), &mut out), Next::Read);
+    let (mut out, mut all) = (Vec::new(), Vec::new());
+    let mut next = client.session.receive(b"a LIST \"\" x*\r\n", now(), &mut out);
+    assert_eq!(next, Next::Resume);
+    while next == Next::Resume {
+        assert!(out.len() <= conversation::HIGH_WATER + 1_000);
+        all.append(&mut out);
+        next = client.session.resume(now(), &mut out);
+    }
     all.append(&mut out);
     assert_eq!(String::from_utf8_lossy(&all).lines().count(), 201);
+}
+
+#[test]
+fn a_parent_is_not_told_of_children_that_are_listed() {
+    fruits().play(
+        "
+        anna> a LIST (SUBSCRIBED RECURSIVEMATCH) \"\" (Fruit Fruit/Banana Fruit/Peach)
+        anna< * LIST (\\Subscribed \\HasNoChildren) \"/\" Fruit/Banana
+        anna< * LIST (\\NonExistent \\Noselect \\Subscribed \\HasNoChildren) \"/\" Fruit/Peach
+        anna< a OK LIST completed
+        anna> b LIST (SUBSCRIBED RECURSIVEMATCH) \"\" (Fruit Fruit/Banana Vegetable*)
+        anna< * LIST (\\HasChildren) \"/\" Fruit (\"CHILDINFO\" (\"SUBSCRIBED\"))
+        anna< * LIST (\\Subscribed \\HasNoChildren) \"/\" Fruit/Banana
+        anna< * LIST (\\Subscribed \\HasChildren) \"/\" Vegetable
+        anna< * LIST (\\Subscribed \\HasNoChildren) \"/\" Vegetable/Broccoli
+        anna< b OK LIST completed
+        ",
+    );
+}
+
+#[test]
+fn a_list_that_takes_long_lets_others_run() {
+    let mut world = World::new();
+    for n in 0..2 * crate::limits::LIST_NAMES {
+        world.send("anna", format!("a CREATE {}{n}\r\n", "a".repeat(400)).as_bytes());
+    }
+    let pattern = "*a%a".repeat(200);
+    let mut out = Vec::new();
+    let session = &mut world.client("anna").session;
+    let mut next = session.receive(format!("a LIST \"\" {pattern}\r\n").as_bytes(), now(), &mut out);
+    let mut slices = 0;
+    while next == Next::Resume {
+        slices += 1;
+        next = session.resume(now(), &mut out);
+    }
+    assert_eq!((next, out.as_slice()), (Next::Read, &b"a OK LIST completed\r\n"[..]));
+    assert!(slices >= 2, "{slices}");
+    let many = vec![pattern; 6].join(" ");
+    assert_eq!(world.send("anna", format!("b LIST \"\" ({many})\r\n").as_bytes()), "b BAD Too many long patterns\r\n");
 }
