@@ -136,8 +136,11 @@ impl<'a> Candidate<'a> {
                 let date = inside.0.date.as_deref().and_then(DateTime::parse_rfc5322);
                 date.is_some_and(|date| compare(*when, date, *day))
             }
-            Test::Header(name, needle) => header::fields(self.header()?)
-                .any(|field| field.name.eq_ignore_ascii_case(name) && needle.in_header_value(field.value)),
+            Test::Header(name, needle) => {
+                let mut named = header::fields(self.header()?).filter(|field| field.name.eq_ignore_ascii_case(name));
+                let addresses = ADDRESSES.iter().any(|one| name.eq_ignore_ascii_case(one));
+                named.any(|field| needle.in_header_value(field.value) || addresses && in_addresses(field.value, needle))
+            }
             Test::Body(needle) => self.body(needle)?,
             Test::Text(needle) => in_fields(self.header()?, needle) || self.body(needle)?,
         })
@@ -214,6 +217,24 @@ impl<'a> Candidate<'a> {
 /// Whether a field of the header, its name included, holds the text.
 fn in_fields(bytes: &[u8], needle: &Needle) -> bool {
     header::fields(bytes).any(|field| needle.in_header_value(field.raw))
+}
+
+/// Fields that hold addresses.
+const ADDRESSES: [&[u8]; 4] = [b"From", b"To", b"Cc", b"Bcc"];
+
+/// Whether an address or its name holds the text, as ENVELOPE tells them (RFC 3501 §6.4.4: "in the envelope structure's FROM
+/// field"): quotes and comments may stand in the middle of what people look for.
+fn in_addresses(value: &[u8], needle: &Needle) -> bool {
+    let differs = value.iter().any(|b| matches!(b, b'(' | b'"' | b'\\'));
+    differs
+        && message::envelope::addresses(value).iter().any(|address| match address {
+            message::Address::Mailbox { name, mailbox, host, .. } => {
+                let whole = [mailbox, &b"@"[..], host].concat();
+                needle.in_text(&String::from_utf8_lossy(&whole))
+                    || name.as_ref().is_some_and(|name| needle.in_header_value(name))
+            }
+            _ => false,
+        })
 }
 
 /// Compares calendar days, whatever the zone (RFC 3501 §6.4.4: "disregarding time and timezone").

@@ -158,7 +158,7 @@ fn long_lines() {
     );
     world.client("raw").take();
     assert_eq!(
-        world.send("raw", format!("c LOGIN {}\r\n", &long[..17_000]).as_bytes()),
+        world.send("raw", format!("c LOGIN {}\r\n", &long[..35_000]).as_bytes()),
         "c BAD [LIMIT] Command line too long\r\n"
     );
     assert_eq!(world.send("raw", b"d AUTHENTICATE PLAIN\r\n"), "+ \r\n");

@@ -241,3 +241,13 @@ fn what_is_not_announced_is_not_taken() {
         ",
     );
 }
+
+#[test]
+fn the_longest_id_is_taken_also_before_login() {
+    let mut world = World::new();
+    world.client("raw").take();
+    let field = |n: usize| format!("\"{n:030}\" \"{}\"", "x".repeat(1_024));
+    let fields: Vec<String> = (0..30).map(field).collect();
+    let reply = world.send("raw", format!("a ID ({})\r\n", fields.join(" ")).as_bytes());
+    assert!(reply.ends_with("a OK ID completed\r\n"), "{reply}");
+}

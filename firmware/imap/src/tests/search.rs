@@ -232,3 +232,24 @@ fn many_messages_are_dealt_with_in_slices() {
     let reply = world.send("anna", b"f UID FETCH 1:* FLAGS\r\n");
     assert_eq!(reply.lines().count(), 2049);
 }
+
+#[test]
+fn addresses_are_found_as_the_envelope_tells_them() {
+    let mut world = World::new();
+    world.mail("anna", "INBOX", "From: <user (comment)@ (comment) example.org>\r\nTo: \"A \\\"B\\\" C\" <d@e>\r\n\r\n");
+    world.send("anna", b"s SELECT INBOX\r\n");
+    world.play(
+        "
+        anna> a SEARCH FROM user@example.org TO {7+}
+        anna> A \"B\" C HEADER From user@example.org FROM comment
+        anna< * SEARCH 1
+        anna< a OK SEARCH completed
+        anna> b SEARCH FROM user@example.com
+        anna< * SEARCH
+        anna< b OK SEARCH completed
+        anna> c SEARCH SUBJECT user@example.org
+        anna< * SEARCH
+        anna< c OK SEARCH completed
+        ",
+    );
+}
