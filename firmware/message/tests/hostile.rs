@@ -134,3 +134,11 @@ fn searches_that_nearly_match() {
         assert!(!found && !search.is_none_or(BodySearch::finish), "{body}");
     }
 }
+
+#[test]
+fn as_many_names_as_fields() {
+    let header = much_of("a:\n");
+    let names: Vec<String> = (0..4_000).map(|n| format!("x{n}")).collect();
+    assert_eq!(header::select(&header, &names, false), b"\r\n");
+    assert_eq!(header::select(&header, &names, true).len(), header.len() + 2);
+}
