@@ -22,8 +22,9 @@ test: packages lint
 	$(CARGO) test --locked --workspace
 
 # The emulated board: builds the image, then boots it, fills it, cuts its power.
-test-board: board-image
+test-board: packages board-image
 	$(CARGO) test --locked -p qemu --features board
+	$(CARGO) test --locked -p system-tests --features board --test board
 
 # A report, not a test: rates, writes, memory, sizes, beside Dovecot where it can be had. With the board, if it has been built.
 bench:
