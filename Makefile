@@ -24,7 +24,7 @@ test: packages lint
 # The emulated board: builds the image, then boots it, fills it, cuts its power.
 test-board: packages board-image
 	$(CARGO) test --locked -p qemu --features board
-	$(CARGO) test --locked -p system-tests --features board --test board
+	$(CARGO) test --locked -p system-tests --features board --test board --test loader
 
 # A report, not a test: rates, writes, memory, sizes, beside Dovecot where it can be had. With the board, if it has been built.
 bench:

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Assembles the quick board image, without root and without building a kernel.
 #
-#   image.sh [--developer] ROOST-BINARY DIRECTORY      leaves DIRECTORY/{disk.img,kernel,initrd}
+#   image.sh [--developer] ROOST-BINARY DIRECTORY      leaves DIRECTORY/{disk.img,kernel,initrd,u-boot.bin,slot.img}
 #
 # Debian's arm64 cloud kernel, BusyBox and ext4 tools; our binary; our init scripts, partitions and file tree, which the
 # Buildroot image uses too (../buildroot). --developer adds a root shell on the consoles; a released image has none.
@@ -27,7 +27,7 @@ export PATH=$PATH:/usr/sbin:/sbin
 
 # The distribution's parts, fetched and unpacked once: kernel, initrd with its drivers, arm64 programs and libraries.
 prepare() {
-  "$here/packages.sh" squashfs-tools mtools dosfstools genimage e2fsprogs cpio kmod gzip
+  "$here/packages.sh" squashfs-tools mtools dosfstools genimage e2fsprogs cpio kmod gzip u-boot-tools device-tree-compiler u-boot-qemu
   local kernel_package host_arch deb
   kernel_package=$("$here/debian-packages.sh" --depends linux-image-cloud-arm64:arm64=$suite | grep -m1 '^linux-image-')
   host_arch=$(dpkg --print-architecture)
@@ -105,8 +105,8 @@ build_root() {
 
 build_boot() {
   mkfs.vfat -C -F 32 -n ROOST-BOOT "$build/boot.vfat" $((64 * 1024)) >"$build/log"
-  mcopy -i "$build/boot.vfat" "$parts/vmlinuz" ::kernel
-  mcopy -i "$build/boot.vfat" "$parts/initrd.gz" ::initrd
+  mkimage -A arm64 -T script -C none -d "$tree/board/common/boot.cmd" "$build/boot.scr" >"$build/log"
+  mcopy -i "$build/boot.vfat" "$build/boot.scr" ::boot.scr
 }
 
 # What prepare() makes depends on this script and the initramfs' init: another version of them has another directory.
@@ -124,10 +124,12 @@ build=$out/build
 rm -rf "$build"
 mkdir -p "$build/empty"
 build_root
+"$tree/board/common/slot-image.sh" 0x40400000 "$build/root.squashfs" "$parts/vmlinuz" "$parts/initrd.gz" "$build/slot.img"
 build_boot
 genimage --config "$tree/board/common/partitions.cfg" --rootpath "$build/empty" --tmppath "$build/tmp" --inputpath "$build" \
   --outputpath "$build" >"$build/log" 2>&1 || die "$(tail -n 5 "$build/log")"
-mv "$build/disk.img" "$out/disk.img"
+mv "$build/disk.img" "$build/slot.img" "$out/"
+cp /usr/lib/u-boot/qemu_arm64/u-boot.bin "$out/u-boot.bin"
 cp "$parts/vmlinuz" "$out/kernel"
 cp "$parts/initrd.gz" "$out/initrd"
 rm -rf "$build"

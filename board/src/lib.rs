@@ -1,6 +1,9 @@
-//! What software may ask of the hardware: network and storage; Linux and fake.
+//! What software may ask of the hardware: network, storage and update slots; Linux and fake.
 //!
 //! Everything handed over is bounded (`heapless`): a page or a log line never depends on what the hardware says.
+
+pub mod blocks;
+pub mod boot_state;
 
 mod fake;
 mod linux;

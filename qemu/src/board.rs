@@ -34,6 +34,16 @@ pub enum Ports {
     Offset(u16),
 }
 
+/// What runs first when the power is switched on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Start {
+    /// QEMU loads the image's kernel; slot A is the root. A board that restarts is off.
+    #[default]
+    Kernel,
+    /// The image's boot loader chooses the slot and loads the kernel from it. A board that restarts starts again.
+    Loader,
+}
+
 /// How to start a board.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -41,7 +51,11 @@ pub struct Options {
     pub ports: Ports,
     /// RAM.
     pub memory_mib: u32,
-    /// Added to the kernel's command line, for example `roost.log=console`.
+    /// What runs first.
+    pub start: Start,
+    /// More disks, read-only: a USB stick.
+    pub more_disks: Vec<PathBuf>,
+    /// Added to the kernel's command line, for example `roost.log=console`; the boot loader has its own.
     pub kernel_arguments: String,
     /// The console is this process' terminal too.
     pub interactive: bool,
@@ -51,7 +65,15 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { ports: Ports::Free, memory_mib: 512, kernel_arguments: String::new(), interactive: false, clock: None }
+        Self {
+            ports: Ports::Free,
+            memory_mib: 512,
+            start: Start::Kernel,
+            more_disks: Vec::new(),
+            kernel_arguments: String::new(),
+            interactive: false,
+            clock: None,
+        }
     }
 }
 
@@ -177,9 +199,20 @@ fn start_qemu(image: &Image, drive: &str, sockets: &SocketDirectory, options: &O
     let program = std::env::var("ROOST_QEMU").unwrap_or_else(|_| "qemu-system-aarch64".into());
     let mut command = Command::new(program);
     command.args(["-M", "virt", "-cpu", "cortex-a53", "-smp", "2", "-m", &options.memory_mib.to_string()]);
-    command.args(["-nodefaults", "-display", "none", "-no-reboot", "-serial", "stdio"]);
-    command.arg("-kernel").arg(image.kernel()).arg("-initrd").arg(image.initrd()).arg("-append");
-    command.arg(format!("console=ttyAMA0 root=/dev/vda2 quiet panic=-1 {}", options.kernel_arguments));
+    command.args(["-nodefaults", "-display", "none", "-serial", "stdio"]);
+    match options.start {
+        Start::Kernel => {
+            command.arg("-no-reboot").arg("-kernel").arg(image.kernel()).arg("-initrd").arg(image.initrd());
+            let arguments = &options.kernel_arguments;
+            command.arg("-append").arg(format!("console=ttyAMA0 root=/dev/vda2 quiet panic=-1 {arguments}"));
+        }
+        Start::Loader => _ = command.arg("-bios").arg(image.loader()),
+    }
+    // The kernel counts QEMU's virtio slots from the last: what is said last is its first disk.
+    for (n, path) in options.more_disks.iter().enumerate().rev() {
+        let drive = format!("file={},format=raw,readonly=on,if=none,id=more{n}", option_value(path));
+        command.args(["-drive", &drive, "-device", &format!("virtio-blk-device,drive=more{n}")]);
+    }
     command.args(["-drive", &format!("{drive},if=none,id=disk"), "-device", "virtio-blk-device,drive=disk"]);
     // restrict: the board reaches nothing but the connections that come in.
     let forwards = rules(&GUEST_PORTS, offset)?;

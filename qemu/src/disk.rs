@@ -48,6 +48,10 @@ impl Image {
         self.directory.join("initrd")
     }
 
+    pub(crate) fn loader(&self) -> PathBuf {
+        self.directory.join("u-boot.bin")
+    }
+
     fn disk(&self) -> PathBuf {
         self.directory.join("disk.img")
     }
