@@ -3,9 +3,12 @@
 //! A replay may have lost records to damage, so an event that refers to what is not there does as much as it can.
 
 use crate::StoreError;
-use crate::catalogue::{BlobRow, Change, KeywordBits, MailboxRow, Row, Tables, keywords, rows};
+use crate::catalogue::{BlobRow, Change, KeywordBits, MailboxRow, Row, SharedRow, Tables, keywords, rows};
 use crate::model::{Keyword, SpecialUse};
-use crate::record::{Copied, Created, Deliver, Event, Expunged, FlagsSet, Moved, Ranges, Renamed, ranges};
+use crate::record::{
+    Copied, Created, Deliver, Event, Expunged, Extent, FlagsSet, Moved, Ranges, Renamed, Shared, ranges,
+};
+use redb::ReadableTable;
 use smol_str::{SmolStr, format_smolstr};
 
 type Result<T, E = StoreError> = std::result::Result<T, E>;
@@ -105,6 +108,11 @@ fn insert(t: &mut Tables<'_>, id: u32, mailbox: &mut MailboxRow, uid: u32, row: 
 fn deliver(t: &mut Tables<'_>, account: u32, e: &Deliver) -> Result<()> {
     let blob = BlobRow { size: e.size, references: e.targets.len() as u32, extents: e.extents.clone() };
     t.put_blob(e.blob, &blob)?;
+    for extent in &e.extents {
+        if let Some(shared) = extent.shared {
+            share(t, extent, shared)?;
+        }
+    }
     for target in &e.targets {
         let mut into = mailbox(t, account, target.mailbox)?;
         let row = Row {
@@ -119,6 +127,28 @@ fn deliver(t: &mut Tables<'_>, account: u32, e: &Deliver) -> Result<()> {
         insert(t, target.mailbox, &mut into, target.uid, &row)?;
         t.put_mailbox(target.mailbox, &into)?;
         changed(t, target.mailbox, target.modseq, vec![(target.uid, target.uid)], Ranges::new());
+    }
+    Ok(())
+}
+
+/// One more body uses a part.
+fn share(t: &mut Tables<'_>, extent: &Extent, Shared { part, hash }: Shared) -> Result<()> {
+    let mut row = t.shared(part)?.unwrap_or(SharedRow { at: extent.at, stored: extent.stored, references: 0, hash });
+    row.references += 1;
+    t.put_shared(part, &row)?;
+    if t.hashes.get(hash)?.is_none() {
+        t.hashes.insert(hash, part)?;
+    }
+    Ok(())
+}
+
+/// One body less uses a part; new ones do not find what none uses.
+fn unshare(t: &mut Tables<'_>, Shared { part, hash }: Shared) -> Result<()> {
+    let Some(mut row) = t.shared(part)? else { return Ok(()) };
+    row.references = row.references.saturating_sub(1);
+    t.put_shared(part, &row)?;
+    if row.references == 0 && t.hashes.get(hash)?.is_some_and(|v| v.value() == part) {
+        t.hashes.remove(hash)?;
     }
     Ok(())
 }
@@ -195,6 +225,9 @@ fn forget(t: &mut Tables<'_>, row: &Row) -> Result<()> {
     if let Some(mut blob) = t.blob(row.blob)? {
         blob.references = blob.references.saturating_sub(1);
         t.put_blob(row.blob, &blob)?;
+        if blob.references == 0 {
+            blob.extents.iter().filter_map(|e| e.shared).try_for_each(|shared| unshare(t, shared))?;
+        }
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! The catalogue: what the log amounts to, in redb tables. Derived, lazily durable, rebuilt from the log when lost.
 
 use crate::StoreError;
+use crate::body::Hash;
 use crate::disk::{Disk, DiskFile};
 use crate::model::*;
 use crate::record::{DELETED, Extent, Position, SEEN, flag_bits};
@@ -16,7 +17,7 @@ type Result<T, E = StoreError> = std::result::Result<T, E>;
 /// The file's name.
 pub const FILE: &str = "catalogue.redb";
 /// The version of the tables; another one is rebuilt from the log.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 type Bytes = &'static [u8];
 /// One row: [`Meta`].
@@ -37,6 +38,10 @@ pub const KEYWORDS: TableDefinition<(u32, u16), &str> = TableDefinition::new("ke
 pub const VANISHED: TableDefinition<(u32, u64, u32), u32> = TableDefinition::new("vanished");
 /// Blob to [`BlobRow`].
 pub const BLOBS: TableDefinition<u64, Bytes> = TableDefinition::new("blobs");
+/// PART to [`SharedRow`].
+pub const SHARED: TableDefinition<u64, Bytes> = TableDefinition::new("shared");
+/// Hash to the PART with these octets.
+pub const HASHES: TableDefinition<Hash, u64> = TableDefinition::new("hashes");
 
 /// How far the catalogue is, and what was given out.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -161,6 +166,19 @@ pub struct BlobRow {
     pub references: u32,
     /// Its records.
     pub extents: Vec<Extent>,
+}
+
+/// Where the octets of an attachment are that messages share.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SharedRow {
+    /// Where the record starts.
+    pub at: Position,
+    /// Octets it stores.
+    pub stored: u32,
+    /// Bodies that use it, as often as they do.
+    pub references: u32,
+    /// Keyed hash of the octets.
+    pub hash: Hash,
 }
 
 /// Keywords of a mailbox, in the order of their numbers.
@@ -312,6 +330,21 @@ pub fn blob(t: &impl ReadableTable<u64, Bytes>, blob: u64) -> Result<Option<Blob
     t.get(blob)?.map(|v| value(v.value())).transpose()
 }
 
+/// A shared part.
+pub fn shared(t: &impl ReadableTable<u64, Bytes>, part: u64) -> Result<Option<SharedRow>> {
+    t.get(part)?.map(|v| value(v.value())).transpose()
+}
+
+/// The shared part with this hash.
+pub fn shared_part(
+    hashes: &impl ReadableTable<Hash, u64>,
+    parts: &impl ReadableTable<u64, Bytes>,
+    hash: &Hash,
+) -> Result<Option<(u64, SharedRow)>> {
+    let Some(part) = hashes.get(hash)?.map(|v| v.value()) else { return Ok(None) };
+    Ok(shared(parts, part)?.map(|row| (part, row)))
+}
+
 /// All tables, open for one transaction of the writer.
 pub struct Tables<'t> {
     meta_table: Table<'t, u8, Bytes>,
@@ -331,6 +364,9 @@ pub struct Tables<'t> {
     /// [`VANISHED`]
     pub vanished: Table<'t, (u32, u64, u32), u32>,
     blobs: Table<'t, u64, Bytes>,
+    shared: Table<'t, u64, Bytes>,
+    /// [`HASHES`]
+    pub hashes: Table<'t, Hash, u64>,
     /// What changed in which mailbox, for watchers and the memory of recent changes.
     pub changes: Vec<Change>,
 }
@@ -364,6 +400,8 @@ impl<'t> Tables<'t> {
             keywords: txn.open_table(KEYWORDS)?,
             vanished: txn.open_table(VANISHED)?,
             blobs: txn.open_table(BLOBS)?,
+            shared: txn.open_table(SHARED)?,
+            hashes: txn.open_table(HASHES)?,
             changes: Vec::new(),
         })
     }
@@ -433,6 +471,22 @@ impl<'t> Tables<'t> {
     /// A blob.
     pub fn blob(&self, id: u64) -> Result<Option<BlobRow>> {
         blob(&self.blobs, id)
+    }
+
+    /// A shared part.
+    pub fn shared(&self, part: u64) -> Result<Option<SharedRow>> {
+        shared(&self.shared, part)
+    }
+
+    /// Stores a shared part.
+    pub fn put_shared(&mut self, part: u64, row: &SharedRow) -> Result<()> {
+        self.shared.insert(part, stored(row)?.as_slice())?;
+        Ok(())
+    }
+
+    /// The shared part with this hash.
+    pub fn shared_part(&self, hash: &Hash) -> Result<Option<(u64, SharedRow)>> {
+        shared_part(&self.hashes, &self.shared, hash)
     }
 
     /// Stores a blob.

@@ -2,8 +2,8 @@
 
 use crate::StoreError;
 use crate::catalogue::{
-    self, ACCOUNTS, BLOBS, Catalogue, KEYWORDS, MAILBOXES, MESSAGES, META, MailboxRow, NAMES, Row, SUBSCRIPTIONS,
-    VANISHED,
+    self, ACCOUNTS, BLOBS, Catalogue, HASHES, KEYWORDS, MAILBOXES, MESSAGES, META, MailboxRow, NAMES, Row, SHARED,
+    SUBSCRIPTIONS, VANISHED,
 };
 use crate::record::Position;
 use crate::replay::apply_batch;
@@ -49,6 +49,8 @@ fn compare(shared: &Shared, end: Position, view: &ReadTransaction, scratch: &Cat
     both.compare(KEYWORDS, &mut faults, |(m, n)| format!("keyword {n} of mailbox {m}"), plain)?;
     both.compare(VANISHED, &mut faults, |(m, n, uid)| format!("removal {n} of UID {uid} of mailbox {m}"), plain)?;
     both.compare(BLOBS, &mut faults, |b| format!("message body {b:#x}"), plain)?;
+    both.compare(SHARED, &mut faults, |p| format!("shared attachment {p:#x}"), plain)?;
+    both.compare(HASHES, &mut faults, |_| "the hash of a shared attachment".to_owned(), plain)?;
     let counted =
         |txn: &ReadTransaction| Ok::<_, StoreError>(catalogue::meta(&txn.open_table(META)?)?.unwrap_or_default());
     let (have, sum) = (counted(view)?, counted(&rebuilt)?);

@@ -1,26 +1,31 @@
 //! A message on its way in.
 
+use crate::body::Piece;
 use crate::jobs::{Delivery, Job};
 use crate::model::{Appended, Target};
 use crate::record::Extent;
-use crate::{Store, StoreError};
+use crate::split::{Split, Splitter};
+use crate::{Store, StoreError, limits};
 
 /// Bytes of a message that is not delivered yet. Dropping it leaves nothing behind but dead bytes in the log.
 #[derive(Debug)]
 pub struct Draft {
     store: Store,
-    /// Its number in the log, 0 as long as nothing of it is there.
+    /// Its number in the log, 0 as long as nothing of its own is there.
     blob: u64,
     extents: Vec<Extent>,
     len: u64,
+    splitter: Splitter,
     /// What is not in the log yet.
-    rest: Vec<u8>,
+    pieces: Vec<Piece>,
     void: Option<StoreError>,
 }
 
 impl Draft {
     pub(crate) fn new(store: Store) -> Draft {
-        Draft { store, blob: 0, extents: Vec::new(), len: 0, rest: Vec::new(), void: None }
+        let tuning = &store.inner.shared.segments.tuning;
+        let splitter = Splitter::new(tuning.part, tuning.attachment);
+        Draft { store, blob: 0, extents: Vec::new(), len: 0, splitter, pieces: Vec::new(), void: None }
     }
 
     /// Appends bytes; large drafts stream to the log. [`StoreError::TooLarge`], [`StoreError::Full`]: the draft is then void.
@@ -31,35 +36,48 @@ impl Draft {
         let done = self.append(bytes);
         if let Err(e) = &done {
             self.void = Some(e.clone());
-            self.rest = Vec::new();
+            self.pieces = Vec::new();
         }
         done
     }
 
-    fn append(&mut self, mut bytes: &[u8]) -> Result<(), StoreError> {
+    fn append(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
         self.len += bytes.len() as u64;
         if self.len > self.store.inner.shared.options.max_message {
             return Err(StoreError::TooLarge);
         }
-        let part = self.store.inner.shared.segments.tuning.part;
-        while !bytes.is_empty() {
-            if self.rest.len() == part {
-                self.log_rest()?;
-            }
-            let take = bytes.len().min(part - self.rest.len());
-            self.rest.extend_from_slice(&bytes[..take]);
-            bytes = &bytes[take..];
+        let mut found = Vec::new();
+        for bytes in bytes.chunks(limits::PART) {
+            self.splitter.feed(bytes, &mut found);
+            self.take(&mut found)?;
+            self.log_pieces()?;
         }
         Ok(())
     }
 
-    /// Hands a full buffer to the log.
-    fn log_rest(&mut self) -> Result<(), StoreError> {
-        let bytes = std::mem::take(&mut self.rest);
+    /// Makes pieces of what the splitter found.
+    fn take(&mut self, found: &mut Vec<Split>) -> Result<(), StoreError> {
+        let codec = &self.store.inner.shared.segments.codec;
+        for split in found.drain(..) {
+            self.pieces.push(match split {
+                Split::Text(text) => codec.text(text)?,
+                Split::Attachment(octets, line) => codec.attachment(octets, line)?,
+            });
+        }
+        Ok(())
+    }
+
+    /// Hands pieces to the log when they have become much.
+    fn log_pieces(&mut self) -> Result<(), StoreError> {
+        let waiting: usize = self.pieces.iter().map(|p| p.data.len()).sum();
+        if waiting < self.store.inner.shared.segments.tuning.part {
+            return Ok(());
+        }
+        let pieces = std::mem::take(&mut self.pieces);
         let position = self.extents.iter().map(|e| u64::from(e.len)).sum();
-        let (blob, extent) = self.store.ask(|reply| Job::Part(self.blob, position, bytes, reply))?;
+        let (blob, extents) = self.store.ask(|reply| Job::Parts { blob: self.blob, position, pieces, reply })?;
         self.blob = blob;
-        self.extents.push(extent);
+        self.extents.extend(extents);
         Ok(())
     }
 
@@ -72,12 +90,15 @@ impl Draft {
         self.len() == 0
     }
 
-    pub(crate) fn deliver(self, targets: &[Target]) -> Result<Vec<Result<Appended, StoreError>>, StoreError> {
+    pub(crate) fn deliver(mut self, targets: &[Target]) -> Result<Vec<Result<Appended, StoreError>>, StoreError> {
         if let Some(e) = self.void {
             return Err(e);
         }
-        let Draft { store, blob, extents, len, rest, .. } = self;
-        let delivery = Delivery { blob, extents, size: len, rest, targets: targets.to_vec() };
+        let mut found = Vec::new();
+        self.splitter.finish(&mut found);
+        self.take(&mut found)?;
+        let Draft { store, blob, extents, len, pieces, .. } = self;
+        let delivery = Delivery { blob, extents, size: len, pieces, targets: targets.to_vec() };
         store.ask(|reply| Job::Deliver(delivery, reply))
     }
 }

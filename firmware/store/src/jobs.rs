@@ -1,6 +1,7 @@
 //! What the writer is asked for, and how it answers.
 
 use crate::StoreError;
+use crate::body::Piece;
 use crate::model::*;
 use crate::plan::Which;
 use crate::record::{Extent, Position};
@@ -20,15 +21,15 @@ pub struct Delivery {
     /// Its size.
     pub size: u64,
     /// What is not logged yet.
-    pub rest: Vec<u8>,
+    pub pieces: Vec<Piece>,
     /// Where it goes.
     pub targets: Vec<Target>,
 }
 
 /// What the writer is asked for.
 pub enum Job {
-    /// Bytes of a message on its way in: its number, where they belong, the bytes.
-    Part(u64, u64, Vec<u8>, Reply<(u64, Extent)>),
+    /// Bytes of a message on its way in: its number, where they belong, the bytes; answers its number and where they are.
+    Parts { blob: u64, position: u64, pieces: Vec<Piece>, reply: Reply<(u64, Vec<Extent>)> },
     /// A delivery.
     Deliver(Delivery, Reply<Vec<Result<Appended>>>),
     /// COPY, or MOVE if the flag is set.
@@ -65,20 +66,21 @@ impl Job {
     /// Octets of message it brings.
     pub fn bytes(&self) -> usize {
         match self {
-            Job::Part(_, _, bytes, _) => bytes.len(),
-            Job::Deliver(d, _) => d.rest.len(),
+            Job::Parts { pieces, .. } | Job::Deliver(Delivery { pieces, .. }, _) => {
+                pieces.iter().map(|p| p.data.len()).sum()
+            }
             _ => 0,
         }
     }
 
     /// Whether it must be durable before it is answered.
     pub fn urgent(&self) -> bool {
-        !matches!(self, Job::Part(..) | Job::Flags { .. })
+        !matches!(self, Job::Parts { .. } | Job::Flags { .. })
     }
 
     /// Whether it stores new message bytes.
     pub fn brings_mail(&self) -> bool {
-        matches!(self, Job::Part(..) | Job::Deliver(..))
+        matches!(self, Job::Parts { .. } | Job::Deliver(..))
     }
 
     /// Whether it is about the writer itself.
@@ -89,7 +91,7 @@ impl Job {
     /// Answers that it was not done.
     pub fn refuse(self, e: StoreError) {
         let _ = match self {
-            Job::Part(.., r) => r.send(Err(e)).is_ok(),
+            Job::Parts { reply: r, .. } => r.send(Err(e)).is_ok(),
             Job::Deliver(_, r) => r.send(Err(e)).is_ok(),
             Job::Copy { reply, .. } => reply.send(Err(e)).is_ok(),
             Job::Flags { reply, .. } => reply.send(Err(e)).is_ok(),

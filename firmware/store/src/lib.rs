@@ -10,6 +10,7 @@ pub mod limits;
 pub mod model;
 
 mod apply;
+mod body;
 mod catalogue;
 mod check;
 mod jobs;
@@ -23,6 +24,7 @@ mod record;
 mod replay;
 mod scan;
 mod segment;
+mod split;
 mod structures;
 #[cfg(test)]
 mod tests;

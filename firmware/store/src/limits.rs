@@ -20,6 +20,12 @@ pub const SEGMENT: u32 = 32 * 1024 * 1024;
 pub const BLOCK: u32 = 4096;
 /// Octets of a message in one PART record; what a draft holds in memory.
 pub const PART: usize = 64 * 1024;
+/// Octets of an attachment from which it is stored decoded, and of a piece of it from which messages share it.
+pub const ATTACHMENT: usize = 2 * 1024;
+/// Characters of the longest line of base64 that is decoded (RFC 2045 §6.8 has 76).
+pub const BASE64_LINE: usize = 76;
+/// Characters of the shortest.
+pub const BASE64_SHORTEST: usize = 60;
 /// Octets of the payload of one record.
 pub const RECORD: usize = 64 * 1024 * 1024;
 /// Octets of records that wait in memory for a flush.

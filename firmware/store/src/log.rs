@@ -3,8 +3,9 @@
 //! Whatever fails is undone in the buffer. What a failed write left on the disk is overwritten later, and its numbers are
 //! never given again: the next record is an OPEN that names the last good one.
 
+use crate::body::Piece;
 use crate::limits;
-use crate::record::{self, Event, Header, Kind, Position};
+use crate::record::{self, Event, Extent, Header, Kind, PartHead, Position, Shared};
 use crate::segment::{SegmentHeader, Segments, VERSION, align};
 use crate::tuning::Rule;
 use crate::{StoreError, disk::DiskFile};
@@ -19,6 +20,8 @@ pub struct LogCounters {
     pub bytes: AtomicU64,
     /// Octets of message bodies in them.
     pub mail: AtomicU64,
+    /// Octets of changes of flags in them.
+    pub flags: AtomicU64,
     /// Flushes.
     pub syncs: AtomicU64,
 }
@@ -150,14 +153,20 @@ impl Log {
         self.lsn = mark.lsn;
     }
 
-    /// Appends message bytes; answers the number of the record and where it is. `blob` is 0 for a message's first bytes.
-    pub fn append_part(&mut self, blob: u64, position: u64, bytes: &[u8]) -> (u64, record::Extent) {
+    /// Appends message bytes that belong at `position`; answers where they are. Their message is `blob`, which becomes
+    /// the record's number if it is 0; bytes that can be shared belong to none.
+    pub fn append_part(&mut self, blob: &mut u64, position: u64, piece: &Piece) -> Extent {
         let lsn = self.next_lsn();
-        let blob = if blob == 0 { lsn } else { blob };
+        let shared = piece.hash.map(|hash| Shared { part: lsn, hash });
+        if shared.is_none() && *blob == 0 {
+            *blob = lsn;
+        }
+        let (owner, position) = if shared.is_some() { (0, 0) } else { (*blob, position) };
+        let head = PartHead { blob: owner, position, coding: piece.coding, raw: piece.raw };
         let at = self.end();
-        self.encode(lsn, Kind::Part, 0, &[&blob.to_le_bytes(), &position.to_le_bytes(), bytes]);
-        self.counters.mail.fetch_add(bytes.len() as u64, Relaxed);
-        (blob, record::Extent { at, len: bytes.len() as u32 })
+        self.encode(lsn, Kind::Part, 0, &[&head.encode(), &piece.data]);
+        self.counters.mail.fetch_add(piece.data.len() as u64, Relaxed);
+        Extent { at, stored: piece.data.len() as u32, len: piece.len, line: piece.line, shared }
     }
 
     /// Appends an event.
@@ -165,7 +174,15 @@ impl Log {
         let (kind, payload) = event.encode()?;
         let lsn = self.next_lsn();
         self.encode(lsn, kind, account, &[&payload]);
+        if kind == Kind::Flags {
+            self.counters.flags.fetch_add(record::footprint(payload.len()) as u64, Relaxed);
+        }
         Ok(())
+    }
+
+    /// The number the next record will have.
+    pub fn upcoming(&mut self) -> u64 {
+        self.next_lsn()
     }
 
     /// The number of the next record; an OPEN goes before it if the log was reopened.

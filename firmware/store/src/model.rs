@@ -213,8 +213,12 @@ pub struct Changes {
 /// What the store wrote, by cause, in octets, and what it holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stats {
-    /// Octets of message bodies appended to the log.
+    /// Octets of the messages delivered or appended since opening, as they came.
+    pub received_bytes: u64,
+    /// Octets of message bodies appended to the log, after compression and sharing.
     pub mail_bytes: u64,
+    /// Octets of records of changed flags appended to the log.
+    pub flag_bytes: u64,
     /// Octets of all records and padding appended to the log, bodies included.
     pub log_bytes: u64,
     /// Octets written to the catalogue.

@@ -75,6 +75,7 @@ pub fn open_tuned(disk: Arc<dyn Disk>, options: Options, tuning: Tuning) -> Resu
         floors: Floors::default(),
         structures: Structures::default(),
         deliveries: Default::default(),
+        received: Default::default(),
         checkpoints: Default::default(),
         log: counters,
         closed: Default::default(),

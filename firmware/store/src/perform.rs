@@ -2,12 +2,13 @@
 
 use crate::StoreError;
 use crate::apply::apply;
-use crate::catalogue::{MailboxRow, Tables, keywords, message, row};
+use crate::body::{Hash, Piece};
+use crate::catalogue::{MailboxRow, SharedRow, Tables, keywords, message, row};
 use crate::jobs::{Answer, Delivery, Job, Reply, answer};
 use crate::log::Log;
 use crate::model::*;
 use crate::plan;
-use crate::record::{self, Event};
+use crate::record::{self, Event, Extent};
 use crate::writer::Shared;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -29,7 +30,7 @@ pub fn perform(
 ) -> (Answer, Option<StoreError>) {
     let mut h = Hands { t, log };
     match job {
-        Job::Part(..) => (part(h.log, job, full), None),
+        Job::Parts { .. } => (parts(h.log, shared, job, full), None),
         Job::Deliver(_, reply) if full => (answer(reply, Err(StoreError::Full)), None),
         Job::Deliver(delivery, reply) => settle(reply, h.deliver(delivery, shared)),
         Job::Copy { from, uids, to, now, remove, reply } => settle(reply, h.copy(from, &uids, to, now, remove)),
@@ -50,11 +51,42 @@ pub fn perform(
 }
 
 /// Logs bytes of a message.
-pub fn part(log: &mut Log, job: Job, full: bool) -> Answer {
+pub fn parts(log: &mut Log, shared: &Shared, job: Job, full: bool) -> Answer {
     match job {
-        Job::Part(.., reply) if full => answer(reply, Err(StoreError::Full)),
-        Job::Part(blob, position, bytes, reply) => answer(reply, Ok(log.append_part(blob, position, &bytes))),
+        Job::Parts { reply, .. } if full => answer(reply, Err(StoreError::Full)),
+        Job::Parts { mut blob, position, pieces, reply } => {
+            let mut extents = Vec::new();
+            append(log, &mut blob, position, &pieces, &mut extents, |hash| shared.shared_part(hash));
+            answer(reply, Ok((blob, extents)))
+        }
         other => Box::new(move |_| other.refuse(StoreError::Stopped)),
+    }
+}
+
+/// Logs what is not there yet of these pieces of a message, which belong at `position`.
+fn append(
+    log: &mut Log,
+    blob: &mut u64,
+    mut position: u64,
+    pieces: &[Piece],
+    extents: &mut Vec<Extent>,
+    known: impl Fn(&Hash) -> Result<Option<(u64, SharedRow)>>,
+) {
+    for piece in pieces {
+        // what cannot be looked up is stored once more
+        let there = piece.hash.and_then(|hash| known(&hash).ok().flatten().map(|found| (hash, found)));
+        let extent = match there {
+            Some((hash, (part, row))) => Extent {
+                at: row.at,
+                stored: row.stored,
+                len: piece.len,
+                line: piece.line,
+                shared: Some(record::Shared { part, hash }),
+            },
+            None => log.append_part(blob, position, piece),
+        };
+        position += u64::from(piece.len);
+        extents.push(extent);
     }
 }
 
@@ -97,13 +129,16 @@ impl Hands<'_, '_> {
             return Ok(answers);
         }
         let (mut blob, mut extents) = (d.blob, d.extents);
-        if !d.rest.is_empty() || extents.is_empty() {
-            let (first, extent) = self.log.append_part(blob, d.size - d.rest.len() as u64, &d.rest);
-            blob = first;
-            extents.push(extent);
+        let position = extents.iter().map(|e| u64::from(e.len)).sum();
+        let t = &*self.t;
+        append(self.log, &mut blob, position, &d.pieces, &mut extents, |hash| t.shared_part(hash));
+        if blob == 0 {
+            // nothing but shared attachments
+            blob = self.log.upcoming();
         }
         self.record(account, &Event::Deliver(record::Deliver { blob, size: d.size, extents, targets }))?;
         shared.deliveries.fetch_add(1, Relaxed);
+        shared.received.fetch_add(d.size, Relaxed);
         Ok(answers)
     }
 

@@ -1,9 +1,10 @@
 //! Reading: every call is one short read transaction from which everything is copied.
 
 use crate::StoreError;
+use crate::body::Hash;
 use crate::catalogue::{
-    self, BLOBS, KEYWORDS, Keywords, MAILBOXES, MESSAGES, META, MailboxRow, NAMES, Reader, Row, SUBSCRIPTIONS,
-    VANISHED, keywords, mailbox_row, message, names, row, rows,
+    self, BLOBS, HASHES, KEYWORDS, Keywords, MAILBOXES, MESSAGES, META, MailboxRow, NAMES, Reader, Row, SHARED,
+    SUBSCRIPTIONS, SharedRow, VANISHED, keywords, mailbox_row, message, names, row, rows,
 };
 use crate::model::*;
 use crate::plan::uid_validity;
@@ -229,11 +230,30 @@ impl Shared {
 
     fn blob(&self, blob: BlobId) -> Result<catalogue::BlobRow> {
         let reader = self.read_catalogue()?;
-        let found = match table(&reader, BLOBS)? {
-            Some(blobs) => catalogue::blob(&blobs, blob.0)?,
-            None => None,
-        };
-        found.ok_or(StoreError::Damaged(blob))
+        let damaged = || StoreError::Damaged(blob);
+        let blobs = table(&reader, BLOBS)?.ok_or_else(damaged)?;
+        let mut row = catalogue::blob(&blobs, blob.0)?.ok_or_else(damaged)?;
+        // shared parts may have moved since
+        if row.extents.iter().any(|e| e.shared.is_some()) {
+            let parts = table(&reader, SHARED)?.ok_or_else(damaged)?;
+            for extent in &mut row.extents {
+                if let Some(shared) = extent.shared
+                    && let Some(now) = catalogue::shared(&parts, shared.part)?
+                {
+                    extent.at = now.at;
+                }
+            }
+        }
+        Ok(row)
+    }
+
+    /// The part that has these octets already.
+    pub fn shared_part(&self, hash: &Hash) -> Result<Option<(u64, SharedRow)>> {
+        let reader = self.read_catalogue()?;
+        match (table(&reader, HASHES)?, table(&reader, SHARED)?) {
+            (Some(hashes), Some(parts)) => catalogue::shared_part(&hashes, &parts, hash),
+            _ => Ok(None),
+        }
     }
 
     /// Bytes of a message.
@@ -245,8 +265,9 @@ impl Shared {
             let end = start + u64::from(extent.len);
             let (from, to) = (range.start.max(start), range.end.min(end));
             if from < to {
+                let bytes = self.segments.read_extent(blob, extent).inspect_err(|_| out.truncate(before))?;
                 let within = (from - start) as usize..(to - start) as usize;
-                self.segments.read_part(blob, extent, within, out).inspect_err(|_| out.truncate(before))?;
+                out.extend_from_slice(&bytes[within]);
             }
             start = end;
         }
@@ -263,11 +284,8 @@ impl Shared {
         }
         let row = self.blob(blob)?;
         let mut builder = message::Builder::new();
-        let mut bytes = Vec::new();
         for extent in &row.extents {
-            bytes.clear();
-            self.segments.read_part(blob, extent, 0..extent.len as usize, &mut bytes)?;
-            builder.feed(&bytes);
+            builder.feed(&self.segments.read_extent(blob, extent)?);
         }
         let (envelope, part) = builder.finish();
         let weight = part.weight() + size_of_val(&envelope) + 512;
@@ -284,7 +302,9 @@ impl Shared {
         });
         let meta = meta.ok().flatten().unwrap_or_default();
         Stats {
+            received_bytes: self.received.load(Relaxed),
             mail_bytes: self.log.mail.load(Relaxed),
+            flag_bytes: self.log.flags.load(Relaxed),
             log_bytes: self.log.bytes.load(Relaxed),
             catalogue_bytes: self.catalogue.written.load(Relaxed),
             log_syncs: self.log.syncs.load(Relaxed),

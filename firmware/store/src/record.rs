@@ -1,13 +1,14 @@
 //! Records of the log: their header, their checksum and what they say (LOG-FORMAT.md).
 
+use crate::body::Hash;
 use crate::{Flags, Keyword, SpecialUse, StoreError, limits};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use smol_str::SmolStr;
 
 /// Octets of a record's header.
 pub const HEADER: usize = 32;
-/// Octets of a PART payload before the message's bytes: blob number, position in the message.
-pub const PART_HEADER: usize = 16;
+/// Octets of a PART payload before what it holds: blob number, position in the message, coding, octets before compression.
+pub const PART_HEADER: usize = 24;
 
 /// What a record is about; its number in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,7 +16,7 @@ pub const PART_HEADER: usize = 16;
 pub enum Kind {
     /// The log goes on here after a start or a failed write.
     Open = 1,
-    /// Bytes of a message.
+    /// Bytes of a message, or of an attachment.
     Part = 2,
     /// A message arrived.
     Deliver = 3,
@@ -145,8 +146,56 @@ pub fn verify(seed: Seed, head: &[u8; HEADER], payload: &[u8]) -> bool {
 pub struct Extent {
     /// Where the record starts.
     pub at: Position,
-    /// Octets of the message in it.
+    /// Octets it stores, after compression.
+    pub stored: u32,
+    /// Octets of the message it stands for.
     pub len: u32,
+    /// 0, or how many characters the lines of base64 have that it stands for.
+    pub line: u8,
+    /// If messages share it.
+    pub shared: Option<Shared>,
+}
+
+/// A PART that messages share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shared {
+    /// Its number: the record's.
+    pub part: u64,
+    /// The keyed hash of its octets.
+    pub hash: Hash,
+}
+
+/// What a PART says before its octets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PartHead {
+    /// The message: the number of its first own PART; 0 if messages share it.
+    pub blob: u64,
+    /// Position in the message, 0 if messages share it.
+    pub position: u64,
+    /// 0, or the number of the dictionary it is compressed with.
+    pub coding: u32,
+    /// Octets before compression.
+    pub raw: u32,
+}
+
+impl PartHead {
+    /// Its octets.
+    pub fn encode(&self) -> [u8; PART_HEADER] {
+        let mut out = [0; PART_HEADER];
+        out[0..8].copy_from_slice(&self.blob.to_le_bytes());
+        out[8..16].copy_from_slice(&self.position.to_le_bytes());
+        out[16..20].copy_from_slice(&self.coding.to_le_bytes());
+        out[20..24].copy_from_slice(&self.raw.to_le_bytes());
+        out
+    }
+
+    /// Reads it, and what follows; `None` if there is too little.
+    pub fn decode(payload: &[u8]) -> Option<(PartHead, &[u8])> {
+        let (head, data) = payload.split_first_chunk::<PART_HEADER>()?;
+        let long = |at: usize| u64::from_le_bytes(std::array::from_fn(|i| head[at + i]));
+        let short = |at: usize| u32::from_le_bytes(std::array::from_fn(|i| head[at + i]));
+        Some((PartHead { blob: long(0), position: long(8), coding: short(16), raw: short(20) }, data))
+    }
 }
 
 /// Inclusive ranges of UIDs, ascending.
@@ -187,7 +236,7 @@ pub fn flag_bits(flags: &Flags) -> u8 {
 /// DELIVER.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Deliver {
-    /// The message's number: the lsn of its first PART.
+    /// The message's number: that of its first own PART, or of this record.
     pub blob: u64,
     /// Its size, octets.
     pub size: u64,

@@ -1,7 +1,8 @@
 //! The log's files: their names, headers, and positioned reads of records (LOG-FORMAT.md).
 
+use crate::body::{self, Codec, Dictionary, to_base64};
 use crate::disk::{Disk, DiskFile, lock};
-use crate::record::{self, Extent, HEADER, Header, PART_HEADER, Position, Seed};
+use crate::record::{self, Extent, HEADER, Header, PART_HEADER, PartHead, Position, Seed};
 use crate::tuning::{Rule, Tuning};
 use crate::{BlobId, StoreError, limits};
 use std::collections::HashMap;
@@ -9,9 +10,11 @@ use std::io;
 use std::sync::{Arc, Mutex};
 
 /// The version of the log's format.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 const MAGIC: [u8; 8] = *b"ROOSTLOG";
+/// What every version says in the same place.
 const CHECKED: usize = 24;
+const DICTIONARY: std::ops::Range<usize> = 28..40;
 
 /// What the first block of a segment says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,7 +28,7 @@ pub struct SegmentHeader {
 }
 
 impl SegmentHeader {
-    /// The first block.
+    /// The first block, and the dictionary that messages of the segment are compressed with.
     pub fn encode(&self) -> Vec<u8> {
         let mut block = vec![0; limits::BLOCK as usize];
         block[0..8].copy_from_slice(&MAGIC);
@@ -34,7 +37,21 @@ impl SegmentHeader {
         block[16..24].copy_from_slice(&self.store.to_le_bytes());
         let crc = crc32c::crc32c(&block[..CHECKED]);
         block[CHECKED..CHECKED + 4].copy_from_slice(&crc.to_le_bytes());
+        block[28..32].copy_from_slice(&body::DICTIONARY.to_le_bytes());
+        block[32..36].copy_from_slice(&(body::DICTIONARY_BYTES.len() as u32).to_le_bytes());
+        block[36..40].copy_from_slice(&crc32c::crc32c(body::DICTIONARY_BYTES).to_le_bytes());
+        let crc = crc32c::crc32c(&block[DICTIONARY]);
+        block[40..44].copy_from_slice(&crc.to_le_bytes());
+        block.extend_from_slice(body::DICTIONARY_BYTES);
+        block.resize(align(block.len() as u32) as usize, 0);
         block
+    }
+
+    /// The number, length and checksum of the dictionary behind it.
+    fn dictionary(block: &[u8]) -> Option<(u32, usize, u32)> {
+        let word = |at: usize| Some(u32::from_le_bytes(block.get(at..at + 4)?.try_into().ok()?));
+        let intact = word(DICTIONARY.end)? == crc32c::crc32c(block.get(DICTIONARY)?);
+        Some((word(28)?, word(32)? as usize, word(36)?)).filter(|_| intact)
     }
 
     /// Reads it; `None` if it is damaged.
@@ -47,13 +64,21 @@ impl SegmentHeader {
 }
 
 /// The segments of a store, open for reading.
-#[derive(Debug)]
 pub struct Segments {
     disk: Arc<dyn Disk>,
     store: u64,
     /// How large things are.
     pub tuning: Tuning,
     open: Mutex<HashMap<u32, Arc<dyn DiskFile>>>,
+    /// Compresses and decompresses.
+    pub codec: Codec,
+    dictionaries: Mutex<HashMap<u32, Dictionary>>,
+}
+
+impl std::fmt::Debug for Segments {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Segments").field("disk", &self.disk).finish_non_exhaustive()
+    }
 }
 
 /// The path of a segment.
@@ -69,7 +94,8 @@ pub fn numbers(disk: &dyn Disk) -> io::Result<Vec<u32>> {
 impl Segments {
     /// Those of the store with this number.
     pub fn new(disk: Arc<dyn Disk>, store: u64, tuning: Tuning) -> Segments {
-        Segments { disk, store, tuning, open: Mutex::default() }
+        let (open, dictionaries) = (Mutex::default(), Mutex::default());
+        Segments { disk, store, tuning, open, codec: Codec::new(store, tuning.attachment), dictionaries }
     }
 
     /// The disk they are on.
@@ -110,30 +136,60 @@ impl Segments {
         Ok(file)
     }
 
-    /// Appends the octets of a PART record to `out`, checked, without its header: `range` counts within the message bytes.
-    pub fn read_part(
-        &self,
-        blob: BlobId,
-        extent: &Extent,
-        range: std::ops::Range<usize>,
-        out: &mut Vec<u8>,
-    ) -> Result<(), StoreError> {
-        let mut bytes = vec![0; HEADER + PART_HEADER + extent.len as usize];
+    /// The message bytes that an extent of a message stands for, checked.
+    pub fn read_extent(&self, blob: BlobId, extent: &Extent) -> Result<Vec<u8>, StoreError> {
+        let damaged = || StoreError::Damaged(blob);
+        let mut bytes = vec![0; HEADER + PART_HEADER + extent.stored as usize];
         match self.file(extent.at.segment).and_then(|f| f.read(extent.at.offset.into(), &mut bytes)) {
             Err(e) if matches!(e.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::NotFound) => {
-                return Err(StoreError::Damaged(blob));
+                return Err(damaged());
             }
             other => other?,
         }
-        let (head, payload) = bytes.split_at(HEADER);
-        let head: &[u8; HEADER] = head.try_into().map_err(|_| StoreError::Damaged(blob))?;
+        let (head, payload) = bytes.split_first_chunk::<HEADER>().ok_or_else(damaged)?;
         let seed = self.seed(extent.at.segment);
-        let fits = record::decode_header(seed, head).is_some_and(|h| h.len as usize == payload.len());
-        if !fits || !record::verify(seed, head, payload) || payload[..8] != blob.0.to_le_bytes() {
-            return Err(StoreError::Damaged(blob));
+        let header = record::decode_header(seed, head).filter(|h| h.len as usize == payload.len());
+        let header = header.filter(|_| record::verify(seed, head, payload)).ok_or_else(damaged)?;
+        let (part, data) = PartHead::decode(payload).ok_or_else(damaged)?;
+        let ours = match extent.shared {
+            Some(shared) => header.lsn == shared.part,
+            None => part.blob == blob.0,
+        };
+        let mut raw = Vec::new();
+        let find = |number| self.dictionary(extent.at.segment, number);
+        let whole = self.codec.decompress(part.coding, part.raw as usize, data, find, &mut raw);
+        whole.filter(|()| ours).ok_or_else(damaged)?;
+        let out = match extent.line {
+            0 => raw,
+            line => {
+                let mut out = Vec::with_capacity(extent.len as usize);
+                to_base64(&raw, line, &mut out);
+                out
+            }
+        };
+        if out.len() == extent.len as usize { Ok(out) } else { Err(damaged()) }
+    }
+
+    /// A dictionary that this version does not know, from the segment that was written with it.
+    fn dictionary(&self, segment: u32, number: u32) -> Option<Dictionary> {
+        if let Some(known) = lock(&self.dictionaries).get(&number) {
+            return Some(known.clone());
         }
-        out.extend_from_slice(&payload[PART_HEADER..][range]);
-        Ok(())
+        let file = self.file(segment).ok()?;
+        let mut block = vec![0; limits::BLOCK as usize];
+        file.read(0, &mut block).ok()?;
+        let (have, len, crc) = SegmentHeader::dictionary(&block)?;
+        if have != number || len > limits::RECORD {
+            return None;
+        }
+        let mut bytes = vec![0; len];
+        file.read(limits::BLOCK.into(), &mut bytes).ok()?;
+        if crc32c::crc32c(&bytes) != crc {
+            return None;
+        }
+        let found = body::dictionary(&bytes);
+        lock(&self.dictionaries).insert(number, found.clone());
+        Some(found)
     }
 }
 

@@ -9,6 +9,8 @@ pub struct Tuning {
     pub segment: u32,
     /// [`limits::PART`]
     pub part: usize,
+    /// [`limits::ATTACHMENT`]
+    pub attachment: usize,
     /// [`limits::LOG_BUFFER`]
     pub log_buffer: usize,
     /// [`limits::CHECKPOINT_BYTES`]
@@ -25,6 +27,7 @@ impl Default for Tuning {
         Tuning {
             segment: limits::SEGMENT,
             part: limits::PART,
+            attachment: limits::ATTACHMENT,
             log_buffer: limits::LOG_BUFFER,
             checkpoint_bytes: limits::CHECKPOINT_BYTES,
             checkpoint_records: limits::CHECKPOINT_RECORDS,

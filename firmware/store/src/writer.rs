@@ -37,6 +37,8 @@ pub struct Shared {
     pub structures: Structures,
     /// Deliveries.
     pub deliveries: AtomicU64,
+    /// Octets of the messages delivered.
+    pub received: AtomicU64,
     /// Durable commits of the catalogue.
     pub checkpoints: AtomicU64,
     /// What the log wrote.
@@ -202,10 +204,10 @@ impl Writer {
         let mark = self.log.begin_group().map_err(|e| self.log_failed(e))?;
         let jobs = group.as_slice();
         let urgent = jobs.iter().any(Job::urgent) || self.log.waiting() > self.tuning().log_buffer;
-        let bodies_only = jobs.iter().all(|job| matches!(job, Job::Part(..)));
+        let bodies_only = jobs.iter().all(|job| matches!(job, Job::Parts { .. }));
         let full = jobs.iter().any(Job::brings_mail) && self.is_full();
         if bodies_only {
-            group.for_each(|job| answers.push(perform::part(&mut self.log, job, full)));
+            group.for_each(|job| answers.push(perform::parts(&mut self.log, &self.shared, job, full)));
             self.log.spill().map_err(|e| self.group_failed(mark, e))?;
             return Ok(Vec::new());
         }

@@ -106,8 +106,8 @@ fn refused(disk: &Sim) -> String {
 #[test]
 fn a_newer_version_is_refused_by_name() {
     let (disk, _) = filled();
-    disk.tamper("FORMAT", |text| *text = b"roost store 2\nwhatever follows".to_vec());
-    assert_eq!(refused(&disk), "data: written by another version (store format 2, this program knows 1)");
+    disk.tamper("FORMAT", |text| *text = b"roost store 3\nwhatever follows".to_vec());
+    assert_eq!(refused(&disk), "data: written by another version (store format 3, this program knows 2)");
     // and a segment of a newer version under our FORMAT
     let (disk, _) = filled();
     let newest = disk.names().into_iter().rfind(|n| n.starts_with("log/")).unwrap();
@@ -117,7 +117,7 @@ fn a_newer_version_is_refused_by_name() {
         let crc = crc32c::crc32c(&bytes[..24]);
         bytes[24..28].copy_from_slice(&crc.to_le_bytes());
     });
-    assert_eq!(refused(&disk), "data: written by another version (store format 7, this program knows 1)");
+    assert_eq!(refused(&disk), "data: written by another version (store format 7, this program knows 2)");
     // nothing was changed by looking
     assert_eq!(disk.open(&newest, false).unwrap().len().unwrap(), before);
 }

@@ -1,15 +1,18 @@
 //! Where the log ends, record by record: torn ends, leftovers, damage.
 
 use super::properties::small;
+use crate::body::Piece;
 use crate::disk::{Disk, Memory};
 use crate::log::{Log, LogCounters};
-use crate::record::{Event, HEADER, Position};
+use crate::record::{Event, HEADER, PART_HEADER, Position};
 use crate::scan::Scanner;
 use crate::segment::{Segments, path};
 use crate::tuning::{Rule, Tuning};
 use std::sync::Arc;
 
 const BLOCK: usize = 4096;
+/// The first block after the first flush.
+const SECOND: usize = 2 * BLOCK + crate::body::DICTIONARY_BYTES.len();
 
 struct Bench {
     disk: Memory,
@@ -31,7 +34,7 @@ impl Bench {
             if let Some(Event::Delete(n)) = Event::decode(record.header.kind, record.payload) {
                 found.push(n.into());
             } else if record.header.kind == crate::record::Kind::Part {
-                found.push(record.payload[16].into());
+                found.push(record.payload[PART_HEADER].into());
             }
         }
         (found, scanner.damage().len(), scanner.position(), scanner.lsn())
@@ -57,8 +60,10 @@ impl Bench {
 }
 
 /// Message bytes that fill a block to its end together with what goes before.
-fn filler(used: usize, n: u8) -> Vec<u8> {
-    vec![n; BLOCK - used - HEADER - 16]
+fn filler(used: usize, n: u8) -> Piece {
+    let data = vec![n; BLOCK - used - HEADER - PART_HEADER];
+    let len = data.len() as u32;
+    Piece { len, line: 0, raw: len, coding: 0, data, hash: None }
 }
 
 #[test]
@@ -80,7 +85,7 @@ fn a_torn_end_is_not_damage() {
     bench.flush(&mut log, &[1]);
     bench.flush(&mut log, &[2, 3]);
     // of the second flush only the second record arrived
-    bench.overwrite(2 * BLOCK, &[0; HEADER]);
+    bench.overwrite(SECOND, &[0; HEADER]);
     let (found, damage, ..) = bench.scan();
     assert_eq!((found, damage), (vec![1], 0));
     // the next start goes on behind it
@@ -101,15 +106,15 @@ fn damage_in_the_middle_costs_what_is_damaged() {
     for at in [0, 5, 9, 20, 28, 30, 33] {
         let file = bench.disk.open(&path(1), false).unwrap();
         let mut octet = [0];
-        file.read((2 * BLOCK + at) as u64, &mut octet).unwrap();
-        bench.overwrite(2 * BLOCK + at, &[octet[0] ^ 0x10]);
+        file.read((SECOND + at) as u64, &mut octet).unwrap();
+        bench.overwrite(SECOND + at, &[octet[0] ^ 0x10]);
         let (found, damage, ..) = bench.scan();
         match at {
             // in the padding of a short record nothing is lost
             33 => assert_eq!((found, damage), (vec![1, 2, 3, 4], 0)),
             _ => assert_eq!((found, damage), (vec![1, 3, 4], 1), "octet {at}"),
         }
-        bench.overwrite(2 * BLOCK + at, &octet);
+        bench.overwrite(SECOND + at, &octet);
     }
 }
 
@@ -120,7 +125,7 @@ fn a_lost_block_in_the_middle_is_damage() {
     for n in 1..=30 {
         bench.flush(&mut log, &[n]);
     }
-    bench.overwrite(3 * BLOCK, &[0; BLOCK]);
+    bench.overwrite(SECOND + BLOCK, &[0; BLOCK]);
     let (found, damage, ..) = bench.scan();
     let all_but_third: Vec<u64> = (1..=30).filter(|n| *n != 3).collect();
     assert_eq!((found, damage), (all_but_third.clone(), 1));
@@ -137,16 +142,16 @@ fn leftovers(tuning: Tuning) -> Vec<u64> {
     let mut log = bench.reopen();
     bench.flush(&mut log, &[1]);
     log.begin_group().unwrap();
-    log.append_part(0, 0, &filler(0, 2));
-    log.append_part(0, 0, &filler(0, 3));
+    log.append_part(&mut 0, 0, &filler(0, 2));
+    log.append_part(&mut 0, 0, &filler(0, 3));
     log.flush().unwrap();
     // only the second block arrived
-    bench.overwrite(2 * BLOCK, &[0; BLOCK]);
+    bench.overwrite(SECOND, &[0; BLOCK]);
     let mut log = bench.reopen();
     log.begin_group().unwrap();
     // with its OPEN, if there is one, as long as what was lost
     let open = if tuning.holds(Rule::FreshNumbers) { HEADER + 8 } else { 0 };
-    log.append_part(0, 0, &filler(open, 4));
+    log.append_part(&mut 0, 0, &filler(open, 4));
     log.flush().unwrap();
     bench.scan().0
 }

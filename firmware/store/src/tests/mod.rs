@@ -7,6 +7,7 @@ mod faults;
 mod log_end;
 mod model;
 mod properties;
+mod sharing;
 mod sim;
 
 use crate::*;

@@ -188,6 +188,13 @@ fn some_body(r: &mut Random, largest: u64) -> Vec<u8> {
     let len = if r.chance(30) { r.below(largest) } else { r.below(largest.min(600)) };
     let mut body: Vec<u8> = (0..len.div_ceil(8)).flat_map(|_| r.next().to_le_bytes()).collect();
     body.truncate(len as usize);
+    if r.chance(40) {
+        // an attachment that others have too
+        let which = r.below(5);
+        let octets: Vec<u8> = (0..300 + which * 700).map(|n| (((n + which) * n) >> 3) as u8).collect();
+        body.extend_from_slice(b"\r\n");
+        crate::body::to_base64(&octets, 76, &mut body);
+    }
     body
 }
 

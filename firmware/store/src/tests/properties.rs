@@ -10,8 +10,9 @@ use proptest::prelude::*;
 /// Small, so that short tests go through segments, spills and checkpoints.
 pub fn small() -> Tuning {
     Tuning {
-        segment: 48 * 1024,
+        segment: 64 * 1024,
         part: 1_500,
+        attachment: 300,
         log_buffer: 6_000,
         checkpoint_bytes: 60_000,
         checkpoint_records: 13,
