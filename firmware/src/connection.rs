@@ -42,11 +42,19 @@ impl Transport {
         };
         timeout(limits::WRITE, written).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
     }
+    /// Ends our side, then waits a little for the end of the other: closing while something is unread would reset the
+    /// connection, and the last words with it.
     async fn close(&mut self) -> io::Result<()> {
-        match self {
-            Transport::Plain(s) => s.shutdown().await,
-            Transport::Tls(s) => s.shutdown().await,
-        }
+        let closed = async {
+            match self {
+                Transport::Plain(s) => s.shutdown().await,
+                Transport::Tls(s) => s.shutdown().await,
+            }?;
+            let mut rest = [0; 512];
+            while self.read(&mut rest).await.is_ok_and(|n| n > 0) {}
+            Ok(())
+        };
+        timeout(limits::LINGER, closed).await.unwrap_or(Ok(()))
     }
 }
 
@@ -79,6 +87,25 @@ pub async fn run(door: Door, stream: TcpStream, reception: Arc<Reception>, place
     match serve(door, stream, reception, place).await {
         Ok(()) => tracing::debug!(door = door.name(), %ip, "closed"),
         Err(e) => tracing::debug!(door = door.name(), %ip, "closed: {e}"),
+    }
+}
+
+/// Tells a client for whom there is no room that it is so.
+pub async fn turn_away(door: Door, stream: TcpStream, reception: &Reception) {
+    let said = async {
+        let mut transport = match door.tls_first() {
+            true => {
+                let acceptor = tokio_rustls::TlsAcceptor::from(reception.tls.clone());
+                Transport::Tls(Box::new(acceptor.accept(stream).await?))
+            }
+            false => Transport::Plain(stream),
+        };
+        transport.write(door.too_many()).await?;
+        transport.close().await
+    };
+    let said = timeout(limits::TURN_AWAY, said).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+    if let Err(e) = said {
+        tracing::debug!("could not say so: {e}");
     }
 }
 
@@ -240,3 +267,6 @@ impl Connection {
         timeout(limits::FAREWELL, bye).await.unwrap_or(Ok(()))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 /// A protocol on a port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,6 +92,8 @@ pub struct Reception {
     pub clock: Arc<Clock>,
     /// Who is in.
     pub guests: Arc<Guests>,
+    /// Room for those who are told that there is none.
+    pub farewells: Arc<Semaphore>,
     /// Turns true when the daemon stops.
     pub stopping: watch::Receiver<bool>,
 }
@@ -158,7 +160,7 @@ pub async fn serve(door: Door, listener: TcpListener, reception: Arc<Reception>)
                 }
                 None => {
                     tracing::warn!(door = door.name(), %ip, "refused: too many connections");
-                    turn_away(door, &stream);
+                    turn_away(door, stream, &reception);
                 }
             },
             _ = stopping.wait_for(|stop| *stop) => return,
@@ -166,13 +168,14 @@ pub async fn serve(door: Door, listener: TcpListener, reception: Arc<Reception>)
     }
 }
 
-/// Says why, as far as the socket's buffer takes it; before TLS there is no language to say it in.
-fn turn_away(door: Door, stream: &TcpStream) {
-    if !door.tls_first()
-        && let Err(e) = stream.try_write(door.too_many())
-    {
-        tracing::debug!("could not say so: {e}");
-    }
+/// Says why, in the protocol's words: where TLS comes first only after the handshake, and only to a few at a time.
+fn turn_away(door: Door, stream: TcpStream, reception: &Arc<Reception>) {
+    let Ok(permit) = reception.farewells.clone().try_acquire_owned() else { return };
+    let reception = reception.clone();
+    tokio::spawn(async move {
+        connection::turn_away(door, stream, &reception).await;
+        drop(permit);
+    });
 }
 
 /// Counts who is connected, in all, per address and per account.

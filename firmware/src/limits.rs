@@ -10,6 +10,12 @@ pub const CONNECTIONS_PER_ADDRESS: usize = 100;
 pub const CONNECTIONS_PER_ACCOUNT: usize = 60;
 /// Requests for the setup pages at a time.
 pub const WEB_CONNECTIONS: usize = 64;
+/// Clients that are turned away where TLS comes first, at a time: only after the handshake they understand why.
+pub const TURNED_AWAY: usize = 8;
+/// Turning a client away takes no longer.
+pub const TURN_AWAY: Duration = Duration::from_secs(5);
+/// A client that was told good-bye closes its side within this time; until then what it still sends is thrown away.
+pub const LINGER: Duration = Duration::from_secs(2);
 /// A TLS handshake takes no longer.
 pub const HANDSHAKE: Duration = Duration::from_secs(20);
 /// A client takes at least one buffer of replies within this time.

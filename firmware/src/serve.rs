@@ -136,6 +136,7 @@ fn reception(
         certificates: certificates.clone(),
         clock: house.clock.clone(),
         guests: guests.clone(),
+        farewells: Arc::new(tokio::sync::Semaphore::new(limits::TURNED_AWAY)),
         stopping: stopping.clone(),
     })
 }
