@@ -4,6 +4,9 @@
 
 pub mod blocks;
 pub mod boot_state;
+pub mod bundle;
+pub mod limits;
+pub mod slots;
 
 mod fake;
 mod linux;
