@@ -22,6 +22,8 @@ pub const SASL_MESSAGE: usize = 8 * 1024;
 pub const SCRAM_NONCE: usize = 512;
 /// PBKDF2 rounds of SCRAM keys (RFC 7677 §4: at least 4096; more would slow the clients and add nothing to 128 random bits).
 pub const SCRAM_ITERATIONS: u32 = 4096;
+/// Blocks of 1 KiB that are asked for at least for an Argon2 run.
+pub const ARGON2_BLOCKS: usize = 33 * 1024;
 /// Argon2 runs at a time in a process; each takes about 19 MiB.
 pub const ARGON2_AT_ONCE: u32 = 2;
 

@@ -1,8 +1,10 @@
 //! Verifiers: Argon2id for chosen passwords, SCRAM-SHA-256 keys (RFC 5802, RFC 7677) and SHA-256 for random ones.
 
 use crate::limits;
-use argon2::Argon2;
-use argon2::password_hash::{PasswordHasher, PasswordVerifier};
+use argon2::password_hash::phc;
+use argon2::{ARGON2ID_IDENT, Algorithm, Argon2, Block, Params, Version};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use ring::rand::{SecureRandom, SystemRandom};
 use ring::{digest, hmac, pbkdf2};
 use serde::{Deserialize, Serialize};
@@ -63,19 +65,29 @@ impl PasswordHash {
         if password.chars().count() < limits::PASSWORD_MIN {
             return Err(PasswordError("The password has fewer than 8 characters."));
         }
-        let _slot = Slot::take();
-        match Argon2::default().hash_password_with_salt(password.as_bytes(), &random::<16>()) {
-            Ok(hash) => Ok(PasswordHash(hash.to_string())),
-            Err(_) => Err(PasswordError("There is too little memory to set a password just now.")),
+        let (salt, mut hash) = (random::<16>(), [0; 32]);
+        if !argon2id(&Params::DEFAULT, password.as_bytes(), &salt, &mut hash) {
+            return Err(PasswordError("There is too little memory to set a password just now."));
         }
+        let (memory, passes, lanes) = (Params::DEFAULT_M_COST, Params::DEFAULT_T_COST, Params::DEFAULT_P_COST);
+        let [salt, hash] = [&salt[..], &hash].map(|octets| STANDARD_NO_PAD.encode(octets));
+        Ok(PasswordHash(format!("$argon2id$v=19$m={memory},t={passes},p={lanes}${salt}${hash}")))
     }
     /// Whether it is the password. Takes tens of milliseconds and about 19 MiB; at most two run at a time in a process.
     pub fn verify(&self, password: &str) -> bool {
         if password.len() > limits::PASSWORD {
             return false;
         }
-        let _slot = Slot::take();
-        Argon2::default().verify_password(prepared(password).as_bytes(), self.0.as_str()).is_ok()
+        self.check(prepared(password).as_bytes()).unwrap_or(false)
+    }
+    /// `None` if it is no hash of ours.
+    fn check(&self, password: &[u8]) -> Option<bool> {
+        let hash = phc::PasswordHash::new(&self.0).ok().filter(|hash| hash.algorithm == ARGON2ID_IDENT)?;
+        let (params, salt, expected) = (Params::try_from(&hash).ok()?, hash.salt?, hash.hash?);
+        let mut found = vec![0; expected.len()];
+        let ran = hash.version == Some(Version::V0x13.into()) && argon2id(&params, password, salt.as_ref(), &mut found);
+        // Outputs are compared without telling by the time where they differ.
+        Some(ran && phc::Output::new(&found).ok()? == expected)
     }
     /// The PHC string, to bind what is remembered about a password to the very hash it was checked against.
     pub(crate) fn as_str(&self) -> &str {
@@ -85,10 +97,23 @@ impl PasswordHash {
 
 /// Takes as long as [`PasswordHash::verify`], for accounts that do not exist or have no such password.
 pub(crate) fn pretend_to_verify(password: &str) {
-    let _slot = Slot::take();
     let mut out = [0; 32];
-    let result = Argon2::default().hash_password_into(prepared(password).as_bytes(), &[0; 16], &mut out);
-    std::hint::black_box((result.is_ok(), out));
+    let ran = argon2id(&Params::DEFAULT, prepared(password).as_bytes(), &[0; 16], &mut out);
+    std::hint::black_box((ran, out));
+}
+
+/// One run of Argon2id; whether there was memory for it. Its blocks are asked for in one piece larger than allocators keep
+/// for later (the C library of a PC keeps up to 32 MiB per thread, and so a run's memory for every thread that ever ran one);
+/// what is not used of it is never touched and costs nothing.
+fn argon2id(params: &Params, password: &[u8], salt: &[u8], out: &mut [u8]) -> bool {
+    let _slot = Slot::take();
+    let mut blocks: Vec<Block> = Vec::new();
+    if blocks.try_reserve_exact(params.block_count().max(limits::ARGON2_BLOCKS)).is_err() {
+        return false;
+    }
+    blocks.resize(params.block_count(), Block::new());
+    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone());
+    argon2.hash_password_into_with_memory(password, salt, out, &mut blocks).is_ok()
 }
 
 impl ScramKeys {
@@ -191,6 +216,18 @@ impl std::error::Error for PasswordError {}
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Of the test suite of the reference implementation.
+    #[test]
+    fn hashes_of_others_are_understood() {
+        let text = "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc";
+        assert!(PasswordHash(text.into()).verify("password"));
+        for wrong in
+            ["$argon2i$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc", "", "$argon2id$"]
+        {
+            assert!(!PasswordHash(wrong.into()).verify("password"), "{wrong}");
+        }
+    }
 
     #[test]
     fn a_chosen_password_is_argon2id_and_salted() {
