@@ -12,6 +12,7 @@ pub mod maildir;
 pub mod memory;
 pub mod pattern;
 pub mod play;
+pub mod scram;
 pub mod transcript;
 pub mod wire;
 

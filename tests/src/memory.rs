@@ -55,18 +55,19 @@ impl Target for Memory {
 
     fn account(&self, address: &str) -> Result<(), String> {
         let mut accounts = self.accounts.lock().expect("no test panics with this lock");
-        let number = u32::try_from(accounts.len()).map_err(|e| e.to_string())? + 1;
-        accounts.push(Account {
-            id: AccountId(number),
-            address: Address::parse(address).map_err(|e| e.to_string())?,
-            aliases: Vec::new(),
-            name: Default::default(),
-            password: Some(hash()),
-            password_for_mail: true,
-            app_passwords: Vec::new(),
-        });
+        let account = self.new_account(&accounts, address)?;
+        accounts.push(Account { password: Some(hash()), password_for_mail: true, ..account });
         self.directory.replace(accounts.clone(), vec![domain()]);
         Ok(())
+    }
+
+    fn device(&self, address: &str) -> Result<String, String> {
+        let mut accounts = self.accounts.lock().expect("no test panics with this lock");
+        let mut account = self.new_account(&accounts, address)?;
+        let password = account.add_app_password("phone", 0).map_err(|e| e.to_string())?;
+        accounts.push(account);
+        self.directory.replace(accounts.clone(), vec![domain()]);
+        Ok(password)
     }
 
     fn connect(&self, protocol: Protocol, from: Ipv4Addr) -> Result<Box<dyn Line>, String> {
@@ -83,6 +84,19 @@ impl Target for Memory {
 }
 
 impl Memory {
+    /// Nobody can log in to it yet.
+    fn new_account(&self, others: &[Account], address: &str) -> Result<Account, String> {
+        Ok(Account {
+            id: AccountId(u32::try_from(others.len()).map_err(|e| e.to_string())? + 1),
+            address: Address::parse(address).map_err(|e| e.to_string())?,
+            aliases: Vec::new(),
+            name: Default::default(),
+            password: None,
+            password_for_mail: false,
+            app_passwords: Vec::new(),
+        })
+    }
+
     fn session(&self, protocol: Protocol, peer: Peer, bell: Arc<Bell>) -> Box<dyn Session> {
         let (store, directory, host) = (self.store.clone(), self.directory.clone(), "roost.home.example".into());
         match protocol {
@@ -200,6 +214,10 @@ impl Line for Pipe {
         self.next = self.session.secured(binding, SystemTime::now(), &mut self.out);
         self.go_on();
         Ok(())
+    }
+
+    fn exporter(&self) -> Option<[u8; 32]> {
+        Some(EXPORTER)
     }
 
     fn silence(&mut self) -> Result<(), String> {

@@ -1,6 +1,7 @@
 //! Plays a transcript against a target.
 
 use crate::pattern::{self, Variables};
+use crate::scram::Scram;
 use crate::transcript::{Action, Fault, Step, Transcript};
 use crate::{DOMAIN, PASSWORD, Protocol, here};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -14,6 +15,10 @@ pub trait Target {
     fn name(&self) -> &'static str;
     /// Makes an account with [`PASSWORD`].
     fn account(&self, address: &str) -> Result<(), String>;
+    /// Makes an account that only an app password logs in to; answers that.
+    fn device(&self, _address: &str) -> Result<String, String> {
+        Err("this target makes no such accounts".to_owned())
+    }
     /// Knocks at a door; `from` is the client's address, where the target can choose it.
     fn connect(&self, protocol: Protocol, from: Ipv4Addr) -> Result<Box<dyn Line>, String>;
 }
@@ -26,6 +31,10 @@ pub trait Line {
     fn read_line(&mut self) -> Result<Option<Vec<u8>>, String>;
     /// Begins TLS.
     fn start_tls(&mut self) -> Result<(), String>;
+    /// What both ends of a TLS connection know and nobody else (RFC 9266).
+    fn exporter(&self) -> Option<[u8; 32]> {
+        None
+    }
     /// Lets the idle limit of the server pass.
     fn silence(&mut self) -> Result<(), String> {
         Err("this target cannot be silent for so long".to_owned())
@@ -97,6 +106,7 @@ impl<'a> Player<'a> {
         let at = |why: String| Wrong { line: number, why };
         match step {
             Step::Account(name) => self.account(name).map_err(at),
+            Step::Device(name) => self.device(name).map_err(at),
             Step::Mail { account, mailbox, flags, body } => self.mail(account, mailbox, flags, body).map_err(at),
             Step::Deliver { account, subject } => self.deliver(account, subject).map_err(at),
             Step::Connect { name, protocol, greeted, login, select } => {
@@ -119,15 +129,27 @@ impl<'a> Player<'a> {
     }
 
     fn account(&mut self, name: &str) -> Result<(), String> {
+        let address = self.name_account(name);
+        self.target.account(&address)
+    }
+
+    fn device(&mut self, name: &str) -> Result<(), String> {
+        let address = self.name_account(name);
+        let password = self.target.device(&address)?;
+        self.variables.insert(format!("{name}_device"), password);
+        Ok(())
+    }
+
+    fn name_account(&mut self, name: &str) -> String {
         let local = format!("{name}-{}", self.scene);
         let address = format!("{local}@{DOMAIN}");
-        self.target.account(&address)?;
         let plain = STANDARD.encode(format!("\0{address}\0{PASSWORD}"));
         self.variables.insert(format!("{name}_base64"), STANDARD.encode(&address));
         self.variables.insert(format!("{name}_plain"), plain);
         self.variables.insert(format!("{name}_local"), local);
-        self.variables.insert(name.to_owned(), address);
-        Ok(())
+        self.variables.insert(format!("{name}_length"), address.len().to_string());
+        self.variables.insert(name.to_owned(), address.clone());
+        address
     }
 
     fn connect(&self, protocol: Protocol) -> Result<Box<dyn Line>, String> {
@@ -226,6 +248,7 @@ impl<'a> Player<'a> {
                 pattern::has_words(&words, &got).then_some(()).ok_or_else(told)
             }
             Action::StartTls => line.start_tls().map_err(at),
+            Action::Scram(account, command) => self.scram(&mut **line, account, command).map_err(at),
             Action::Close => Ok(()),
             Action::Silence => line.silence().map_err(at),
             Action::Closed => match line.read_line().map_err(at)? {
@@ -254,6 +277,23 @@ impl<'a> Player<'a> {
             }
         }
         line.send(format!("{literal}\r\n").as_bytes())
+    }
+
+    /// Logs in by SCRAM; the answer to the whole is left to the transcript.
+    fn scram(&mut self, line: &mut dyn Line, account: &str, command: &str) -> Result<(), String> {
+        let name = account.trim_start_matches('!');
+        let user = self.fill(&format!("${name}"))?;
+        let password = if name == account { self.fill(&format!("${account}_device"))? } else { "wrong".to_owned() };
+        let bound = command.ends_with("-PLUS").then(|| line.exporter().ok_or("no TLS to be bound to")).transpose()?;
+        let mut client = Scram::new(&user, &password, bound);
+        line.send(format!("{command} {}\r\n", STANDARD.encode(client.first())).as_bytes())?;
+        let message = client.last(&challenge(line)?)?;
+        line.send(format!("{}\r\n", STANDARD.encode(message)).as_bytes())?;
+        if name != account {
+            return Ok(());
+        }
+        client.check(&challenge(line)?)?;
+        line.send(b"\r\n")
     }
 
     fn read(&mut self, name: &str, line: &mut dyn Line) -> Result<Vec<u8>, String> {
@@ -287,6 +327,14 @@ impl<'a> Player<'a> {
         }
         Ok(())
     }
+}
+
+/// Reads a challenge of IMAP, POP3 or SMTP.
+fn challenge(line: &mut dyn Line) -> Result<String, String> {
+    let got = line.read_line()?.ok_or("the server has hung up")?;
+    let encoded = got.strip_prefix(b"+ ").or_else(|| got.strip_prefix(b"334 "));
+    let encoded = encoded.ok_or_else(|| format!("no challenge came but {}", show(&got)))?;
+    String::from_utf8(STANDARD.decode(encoded).map_err(|e| e.to_string())?).map_err(|e| e.to_string())
 }
 
 /// Sends a line, if any, and skips to the one that begins so; anything that refuses is an error.

@@ -3,7 +3,10 @@
 //! ```text
 //! # A delivery wakes a client in IDLE (RFC 2177)          the first line: title and RFC
 //! only memory tcp                                         not on the other targets (memory, tcp, board)
+//! positive imap IDLE                                      shows that what IMAP announces works, and
+//! negative imap IDLE                                      that its misuse is refused; `tests/capabilities.rs` reads it
 //! account alice                                           a fresh account; $alice is its address
+//! device alice                                            the same, but only an app password logs in (memory only)
 //! mail alice INBOX (\Seen)                                a message put there beforehand, by IMAP APPEND
 //! | Subject: one
 //! |
@@ -21,13 +24,15 @@
 //! a~ * CAPABILITY IDLE !STARTTLS                          the next line has these words and not those with `!`
 //! a.. 1 OK ...                                            skip lines until this one
 //! a* starttls                                             TLS begins here
+//! a* scram alice 1 AUTHENTICATE SCRAM-SHA-256             logs a device in by SCRAM, all but the last answer;
+//!                                                         `!alice`: with a wrong password
 //! a* close                                                the client hangs up
 //! a* silence                                              the client says nothing for too long (memory only)
 //! a! closed                                               the server has hung up
 //! ```
 //!
 //! Variables are `$` and a word in lower case, so `$Forwarded` is itself; `$$` is a dollar sign. An account `alice` gives
-//! `$alice`, `$alice_local`, `$alice_base64` and `$alice_plain` (a SASL PLAIN response); every transcript has `$domain`,
+//! `$alice`, `$alice_local`, `$alice_length` (octets of the address), `$alice_base64` and `$alice_plain` (a SASL PLAIN response); every transcript has `$domain`,
 //! `$password` and `$password_base64`. A value of a variable has no space, quote, or bracket of any kind.
 
 use crate::Protocol;
@@ -44,6 +49,19 @@ pub struct Transcript {
     pub only: Vec<String>,
     /// Its steps with their line numbers.
     pub steps: Vec<(usize, Step)>,
+    /// What it shows about what a door announces.
+    pub shows: Vec<Shown>,
+}
+
+/// What a transcript shows about capabilities.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shown {
+    /// Where they are announced.
+    pub door: Protocol,
+    /// As they are announced, without their values.
+    pub capabilities: Vec<String>,
+    /// Whether they do what they should; otherwise that their misuse is refused.
+    pub positive: bool,
 }
 
 /// One line, or one block of lines that belong together.
@@ -51,6 +69,8 @@ pub struct Transcript {
 pub enum Step {
     /// `account`
     Account(String),
+    /// `device`
+    Device(String),
     /// `mail ACCOUNT MAILBOX FLAGS`
     Mail {
         /// Whose.
@@ -103,6 +123,8 @@ pub enum Action {
     Words(Vec<String>),
     /// `* starttls`
     StartTls,
+    /// `* scram ACCOUNT COMMAND`: who logs in, and the command up to the mechanism.
+    Scram(String, String),
     /// `* close`
     Close,
     /// `* silence`
@@ -129,13 +151,18 @@ impl Transcript {
             Some((_, line)) if line.starts_with("# ") => line[2..].to_owned(),
             _ => return Err(Fault(format!("{}:1: the first line must be `# Title (RFC ...)`", path.display()))),
         };
-        let mut transcript = Transcript { path: path.to_owned(), title, only: Vec::new(), steps: Vec::new() };
+        let mut transcript =
+            Transcript { path: path.to_owned(), title, only: Vec::new(), steps: Vec::new(), shows: Vec::new() };
         while let Some((number, line)) = lines.next() {
             if line.trim().is_empty() || line.starts_with('#') {
                 continue;
             }
             if let Some(targets) = line.strip_prefix("only ") {
                 transcript.only = targets.split_whitespace().map(str::to_owned).collect();
+                continue;
+            }
+            if let Some(shown) = parse_shown(line) {
+                transcript.shows.push(shown.map_err(|why| Fault(format!("{}:{number}: {why}", path.display())))?);
                 continue;
             }
             let mut body = Vec::new();
@@ -169,10 +196,26 @@ impl Transcript {
     }
 }
 
+fn parse_shown(line: &str) -> Option<Result<Shown, String>> {
+    let mut words = line.split_whitespace();
+    let positive = match words.next() {
+        Some("positive") => true,
+        Some("negative") => false,
+        _ => return None,
+    };
+    let door = words.next().and_then(Protocol::parse);
+    let capabilities: Vec<String> = words.map(str::to_owned).collect();
+    Some(match door {
+        Some(door) if !door.implicit_tls() && !capabilities.is_empty() => Ok(Shown { door, capabilities, positive }),
+        _ => Err(format!("cannot read `{line}`")),
+    })
+}
+
 fn parse_step(line: &str, body: Vec<u8>) -> Result<Step, String> {
     let words: Vec<&str> = line.split_whitespace().collect();
     match words.as_slice() {
         ["account", name] => Ok(Step::Account((*name).to_owned())),
+        ["device", name] => Ok(Step::Device((*name).to_owned())),
         ["mail", account, mailbox, flags @ ..] => Ok(Step::Mail {
             account: (*account).to_owned(),
             mailbox: (*mailbox).to_owned(),
@@ -217,6 +260,10 @@ fn parse_action(line: &str, body: Vec<u8>) -> Result<Step, String> {
         ("..", _) => Action::SkipTo(text),
         ("~", t) => Action::Words(t.split_whitespace().map(str::to_owned).collect()),
         ("*", "starttls") => Action::StartTls,
+        ("*", t) if t.starts_with("scram ") => match t.splitn(3, ' ').collect::<Vec<_>>()[..] {
+            [_, account, command] => Action::Scram(account.to_owned(), command.to_owned()),
+            _ => return Err(format!("cannot read `{line}`")),
+        },
         ("*", "close") => Action::Close,
         ("*", "silence") => Action::Silence,
         ("!", "closed") => Action::Closed,
@@ -236,12 +283,13 @@ mod tests {
     #[test]
     fn reads_every_kind_of_line() {
         let t = parse(concat!(
-            "# Title (RFC 1)\n# more\nonly memory\n\naccount alice\nmail alice INBOX (\\Seen)\n| A: b\n|\n| c\n",
+            "# Title (RFC 1)\n# more\nonly memory\npositive imap IDLE\naccount alice\nmail alice INBOX (\\Seen)\n| A: b\n|\n| c\n",
             "connect a imaps as alice in INBOX\na> 1 APPEND INBOX {*}\n| x\na<< b\na<< c\na< d ...\na! closed\n"
         ))
         .unwrap();
         assert_eq!(t.title, "Title (RFC 1)");
         assert_eq!(t.only, ["memory"]);
+        assert_eq!(t.shows, [Shown { door: Protocol::Imap, capabilities: vec!["IDLE".into()], positive: true }]);
         assert_eq!(t.steps.len(), 7);
         let Step::Mail { body, flags, .. } = &t.steps[1].1 else { panic!("{:?}", t.steps[1]) };
         assert_eq!((body.as_slice(), flags.as_str()), (&b"A: b\r\n\r\nc\r\n"[..], "(\\Seen)"));
@@ -260,8 +308,13 @@ mod tests {
 
     #[test]
     fn names_the_line_it_cannot_read() {
-        for (text, line) in [("no title\n", 1), ("# T\nconnect a gopher\n", 2), ("# T\n\na? x\n", 3), ("# T\n| x\n", 2)]
-        {
+        for (text, line) in [
+            ("no title\n", 1),
+            ("# T\nconnect a gopher\n", 2),
+            ("# T\n\na? x\n", 3),
+            ("# T\n| x\n", 2),
+            ("# T\npositive imaps IDLE\n", 2),
+        ] {
             let Err(Fault(fault)) = parse(text) else { panic!("{text:?} was read") };
             assert!(fault.starts_with(&format!("x.txt:{line}: ")), "{fault}");
         }
