@@ -52,7 +52,10 @@ pub(crate) fn add(site: &Site, visit: &Visit) -> Result<Answer, Fault> {
     let Some(new) = person.parse(domain) else { return page(site, visit, person) };
     let now = site.clock.unix();
     match refused(site.context.settings.update(|config| new.add(config, now)))? {
-        Ok(fresh) => Ok(show_fresh(site, visit, fresh)),
+        Ok(fresh) => {
+            tracing::info!(account = %fresh.address, "account added");
+            Ok(show_fresh(site, visit, fresh))
+        }
         Err(error) => {
             person.refuse(&error);
             page(site, visit, person)
@@ -81,9 +84,9 @@ pub(crate) fn add_device(site: &Site, visit: &Visit) -> Result<Answer, Fault> {
 }
 
 fn show_fresh(site: &Site, visit: &Visit, fresh: Fresh) -> Answer {
-    let link = in_link(&fresh.address.to_string());
+    let link = devices::link(&fresh.address, visit);
     site.sessions.show(&visit.ticket, [fresh]);
-    Answer::see_other(format!("/devices?account={link}"))
+    Answer::see_other(link)
 }
 
 /// Takes a device's password away.

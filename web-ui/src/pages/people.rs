@@ -84,7 +84,6 @@ impl NewPerson {
     pub(crate) fn add(&self, config: &mut Config, now: i64) -> Result<Fresh, AccountError> {
         config.add_account(self.address.clone(), self.name.as_str())?;
         let text = config.add_app_password(&self.address, &self.device, now)?;
-        tracing::info!(account = %self.address, "account added");
         Ok(Fresh { address: self.address.clone(), device: self.device.clone(), text })
     }
 }
@@ -146,6 +145,9 @@ pub(crate) fn save(site: &Site, visit: &Visit) -> Result<Answer, Fault> {
     });
     match refused(added)? {
         Ok(fresh) => {
+            for person in &fresh {
+                tracing::info!(account = %person.address, "account added");
+            }
             site.sessions.show(&visit.ticket, fresh);
             site.sessions.notify(&visit.ticket, "Your box is set up. Now connect the first device.".into());
             Ok(Answer::see_other("/devices"))
