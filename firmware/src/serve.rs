@@ -152,7 +152,7 @@ fn pages(
 ) -> Result<web_ui::Server, String> {
     let port = |door: Door| door.port() + options.port_offset;
     let (store, doomed) = (house.store.clone(), house.store.clone());
-    let (guests, named) = (guests.clone(), board.clone());
+    let (guests, named, listen) = (guests.clone(), board.clone(), options.listen);
     let context = web_ui::Context {
         settings: house.settings.clone(),
         board: board.clone(),
@@ -166,7 +166,7 @@ fn pages(
             submissions: port(Door::Submissions),
             https: HTTPS + options.port_offset,
         },
-        server_names: Box::new(move || certificate_names(&*named)),
+        server_names: Box::new(move || reachable_names(certificate_names(&*named), listen)),
         metrics: Box::new(move || metrics::render(&store.stats(), &guests)),
         health: Box::new(move || doomed.health().map_err(|e| e.to_string())),
     };
@@ -176,6 +176,14 @@ fn pages(
 fn certificate_names(board: &dyn Board) -> Vec<String> {
     let network = board.network();
     certificates::names(&network.host, &network.addresses)
+}
+
+/// Those of the names that lead to where the daemon listens: all of them, or none but this machine's own.
+fn reachable_names(mut names: Vec<String>, listen: Option<IpAddr>) -> Vec<String> {
+    if listen.is_some_and(|address| address.is_loopback()) {
+        names.retain(|n| n == "localhost" || n.parse::<IpAddr>().is_ok_and(|address| Some(address) == listen));
+    }
+    names
 }
 
 /// A socket in the data directory that only its owner can use.
@@ -274,4 +282,20 @@ fn announce(options: &Options, house: &House, board: &dyn Board) {
         None => println!("  Its pages:   https://{host}{port}/\n"),
     }
     tracing::info!(imaps = Door::Imaps.port() + options.port_offset, "serving {}", options.data.display());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::reachable_names;
+
+    #[test]
+    fn a_daemon_on_loopback_can_be_asked_there_only() {
+        let all = ["roost.local", "localhost", "192.168.1.2", "fd00::2", "127.0.0.1", "::1"].map(String::from).to_vec();
+        let names = |listen: Option<&str>| reachable_names(all.clone(), listen.map(|ip| ip.parse().unwrap()));
+        assert_eq!(names(None), all);
+        assert_eq!(names(Some("0.0.0.0")), all);
+        assert_eq!(names(Some("192.168.1.2")), all);
+        assert_eq!(names(Some("127.0.0.1")), ["localhost", "127.0.0.1"]);
+        assert_eq!(names(Some("::1")), ["localhost", "::1"]);
+    }
 }

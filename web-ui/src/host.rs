@@ -33,11 +33,12 @@ pub(crate) fn name(header: &str) -> String {
     name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
 }
 
-/// The names of the certificate under which other devices may find this box: addresses first, for they always work.
+/// The names under which other devices may find this box: addresses first, for they always work, and those of IPv4 before all,
+/// for people type them. Empty if the box can be asked on this very machine only.
 pub(crate) fn reachable(context: &Context) -> Vec<String> {
     let mut names = (context.server_names)();
     names.retain(|name| !is_loopback(name));
-    names.sort_by_key(|name| !is_address(name));
+    names.sort_by_key(|name| (!is_address(name), name.contains(':')));
     names
 }
 

@@ -33,7 +33,8 @@ pub struct Context {
     pub authority_der: Vec<u8>,
     /// The mail ports as clients on the LAN reach them.
     pub ports: Ports,
-    /// Names and addresses the server's certificate is valid for now; they change with the network.
+    /// Names and addresses at which the box can be asked and its certificate is valid now; they change with the network.
+    /// Loopback ones alone if it listens on this machine only.
     pub server_names: Box<dyn Fn() -> Vec<String> + Send + Sync>,
     /// Body of `GET /metrics` (OpenMetrics).
     pub metrics: Box<dyn Fn() -> String + Send + Sync>,
