@@ -61,8 +61,12 @@ impl Device {
 
     /// The one asked for, else the one that seems to ask.
     pub(crate) fn of(visit: &Visit) -> Device {
-        let asked = DEVICES.into_iter().find(|device| device.key() == visit.query.get("for"));
+        let asked = Device::named(visit.query.get("for")).or_else(|| Device::named(visit.form.get("for")));
         asked.unwrap_or_else(|| Device::guess(&visit.agent))
+    }
+
+    fn named(key: &str) -> Option<Device> {
+        DEVICES.into_iter().find(|device| device.key() == key)
     }
 
     fn guess(agent: &str) -> Device {
@@ -92,6 +96,8 @@ struct Page<'a> {
     new_device: Input,
     groups: Vec<Group>,
     other_servers: Vec<String>,
+    /// No other device can reach this box.
+    only_here: bool,
     /// The ports are those that every program tries by itself.
     usual_ports: bool,
     imap: u16,
@@ -129,6 +135,7 @@ pub(super) fn page(
 ) -> Result<Answer, Fault> {
     let device = Device::of(visit);
     let server = host::server(&visit.host, device.is_here(), &site.context);
+    let reachable = host::reachable(&site.context);
     let fresh = site.sessions.fresh(&visit.ticket).into_iter().filter(|fresh| fresh.address == account.address);
     let fresh: Vec<_> = fresh.collect();
     let (address, ports) = (account.address.to_string(), site.context.ports);
@@ -159,7 +166,8 @@ pub(super) fn page(
         address,
         fresh,
         new_device,
-        other_servers: host::reachable(&site.context).into_iter().filter(|name| *name != server).collect(),
+        only_here: reachable.is_empty(),
+        other_servers: reachable.into_iter().filter(|name| *name != server).collect(),
         usual_ports: (ports.imaps, ports.submissions) == (993, 465),
         imap: ports.imaps,
         smtp: ports.submissions,
@@ -168,14 +176,26 @@ pub(super) fn page(
     Ok(Answer::page(&page)?.status(status))
 }
 
-/// The new app passwords of an account have been entered: they are forgotten.
+/// Where the page of an account is, for the same kind of device as before.
+pub(super) fn link(address: &Address, visit: &Visit) -> String {
+    let kind = Device::named(visit.form.get("for")).map(|device| format!("&for={}", device.key())).unwrap_or_default();
+    format!("/devices?account={}{kind}", in_link(&address.to_string()))
+}
+
+/// The new app passwords of an account have been entered: they are forgotten. Leads to the next person who has one to enter.
 pub(crate) fn put_away(site: &Site, visit: &Visit) -> Result<Answer, Fault> {
     let Ok(address) = Address::parse(visit.form.get("account")) else {
         return refuse(404, "Not found", "There is no such account.");
     };
     site.sessions.put_away(&visit.ticket, &address, None);
-    site.sessions.notify(&visit.ticket, "Done. The password is no longer shown anywhere.".into());
-    Ok(Answer::see_other(format!("/devices?account={}", in_link(&address.to_string()))))
+    let config = site.context.settings.get();
+    let next = site.sessions.fresh(&visit.ticket).into_iter().find_map(|fresh| config.account(&fresh.address).cloned());
+    let (notice, to) = match next {
+        Some(next) => (format!("Done. Next, a device of {}.", called(&next)), link(&next.address, visit)),
+        None => ("Done. The password is no longer shown anywhere.".to_owned(), "/".to_owned()),
+    };
+    site.sessions.notify(&visit.ticket, notice);
+    Ok(Answer::see_other(to))
 }
 
 #[cfg(test)]

@@ -55,6 +55,9 @@ fn parse(typed: &str) -> Result<Domain, String> {
     if typed.contains('@') {
         return Err("Only the part behind the @ is the domain.".into());
     }
+    if typed.contains(char::is_whitespace) {
+        return Err("A domain has no spaces in it. Try a dash instead.".into());
+    }
     let domain = Domain::parse(typed).map_err(|e| e.to_string())?;
     if domain.as_str().starts_with('[') || !domain.as_str().contains('.') {
         return Err("A mail domain has a dot in it, like home.internal or example.org.".into());
@@ -77,6 +80,7 @@ mod tests {
         for right in ["home.internal", " @Home.Internal ", "example.org", "müller.example"] {
             assert!(parse(right).is_ok(), "{right}");
         }
+        assert!(parse("our home").is_err_and(|why| why.contains("no spaces")));
         for wrong in ["", "@", "anna@home.internal", "home", "[192.0.2.1]", "a..b", "-a.b", "a b.c", "<x>.y"] {
             assert!(parse(wrong).is_err(), "{wrong}");
         }

@@ -87,6 +87,7 @@ fn a_box_is_claimed_in_four_steps() {
 fn new_passwords_are_shown_until_they_are_put_away() {
     let (site, _) = site(context());
     let mut browser = claimed(&site);
+    assert!(!browser.get("/devices").text.contains("Only on this computer"));
     let secret = |page: &super::browser::Page| page.between("class=\"secret\"><code>", "</code>").map(str::to_owned);
     let shown = secret(&browser.get("/devices")).unwrap();
     assert_eq!(secret(&browser.get("/devices?for=iphone")).as_ref(), Some(&shown), "a reload loses nothing");
@@ -94,13 +95,34 @@ fn new_passwords_are_shown_until_they_are_put_away() {
     other.get("/login");
     other.post("/login", &[("password", PASSWORD)]).leads_to("/");
     assert_eq!(secret(&other.get("/devices")), None, "another session never sees it");
+    browser.get("/accounts");
+    let ben = [("name-1", "Ben"), ("local-1", "ben"), ("device-1", "Laptop")];
+    browser.post("/accounts", &ben).leads_to("/devices?account=ben%40home.internal");
+    browser.get("/devices?account=anna%40home.internal&for=mac").shows(200, &shown);
     browser
-        .post("/devices/done", &[("account", "anna@home.internal")])
-        .leads_to("/devices?account=anna%40home.internal");
+        .post("/devices/done", &[("account", "anna@home.internal"), ("for", "mac")])
+        .leads_to("/devices?account=ben%40home.internal&for=mac");
+    let page = browser.get("/devices?account=ben%40home.internal&for=mac");
+    page.shows(200, "Done. Next, a device of Ben.");
+    assert!(secret(&page).is_some_and(|other| other != shown));
+    browser.post("/devices/done", &[("account", "ben@home.internal")]).leads_to("/");
+    browser.get("/").shows(200, "no longer shown anywhere");
     let page = browser.get("/devices?account=anna%40home.internal");
-    page.shows(200, "no longer shown anywhere");
     assert_eq!(secret(&page), None);
     assert!(!page.text.contains(&shown));
+}
+
+#[test]
+fn a_box_for_one_computer_says_so() {
+    let alone = crate::Context { server_names: Box::new(|| vec!["localhost".into(), "127.0.0.1".into()]), ..context() };
+    let (site, _) = site(alone);
+    let mut browser = claimed(&site);
+    for device in ["thunderbird", "iphone", "other"] {
+        let page = browser.get(&format!("/devices?for={device}"));
+        page.shows(200, "Only on this computer");
+        page.shows(200, "<code>localhost</code>");
+        assert!(!page.text.contains("does not find the server"), "there is no other name");
+    }
 }
 
 #[test]
