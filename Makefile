@@ -2,6 +2,7 @@
 DATA ?= data
 LISTEN ?= 127.0.0.1
 OFFSET ?= 1000
+BOARD_OFFSET ?= 2000
 CARGO ?= cargo
 PROFILE ?= quick
 
@@ -39,9 +40,9 @@ cross:
 board-image:
 	$(CARGO) run --locked -p qemu -- image
 
-# Boots that image in QEMU, with its ports plus 2000 on this machine and its console here.
+# Boots that image in QEMU, with its ports plus BOARD_OFFSET on this machine and its console here.
 qemu:
-	$(CARGO) run --locked -p qemu -- run
+	$(CARGO) run --locked -p qemu -- run --port-offset $(BOARD_OFFSET)
 
 lint:
 	$(CARGO) fmt --all --check

@@ -111,7 +111,8 @@ impl Board {
             if options.interactive { Box::new(std::io::stdout()) } else { Box::new(std::io::sink()) };
         let console = Console::follow(output, file, copy, began)?;
         let shell = Shell::new(qemu.connect(&sockets.shell())?);
-        let mut qmp = Qmp::open(qemu.connect(&sockets.qmp())?)?;
+        let opened = Qmp::open(qemu.connect(&sockets.qmp())?);
+        let mut qmp = opened.map_err(|error| qemu.reason_to_end().unwrap_or(error))?;
         let ports = parse_usernet(&qmp.human("info usernet")?);
         processes.push(qemu);
         let (qmp, shell) = (Mutex::new(qmp), Mutex::new(shell));
@@ -274,6 +275,19 @@ impl Process {
     fn errors(&self) -> String {
         let text = std::fs::read(&self.errors).unwrap_or_default();
         String::from_utf8_lossy(&text).trim().to_owned()
+    }
+
+    /// Why it ended by itself, if it did: a port in use, for example, is found out after the sockets are open.
+    fn reason_to_end(&mut self) -> Option<Error> {
+        // Its sockets were closed under us, so it has ended or is about to.
+        let deadline = Instant::now() + Duration::from_secs(1);
+        while Instant::now() < deadline {
+            if let Ok(Some(_)) = self.child.try_wait() {
+                return Some(Error::new(self.errors()));
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        None
     }
 
     fn wait_for_socket(&mut self, path: &Path) -> Result<()> {

@@ -8,10 +8,11 @@ use std::time::Duration;
 
 const USAGE: &str =
     "usage: qemu image [--released]        builds the image: cross-compiles roost, adds kernel and file tree
-       qemu run [--fresh] [--no-build]    builds and boots it; --fresh: with an empty disk
+       qemu run [--port-offset N] [--fresh] [--no-build]
+                                      builds and boots it, its ports plus N (2000) here; --fresh: with an empty disk
        qemu greeting [--no-build]         seconds from power-on to the IMAP greeting, first and second start";
 
-/// Added to the board's ports: `make run` uses 1000.
+/// Added to the board's ports unless told otherwise: `make run` uses 1000.
 const PORT_OFFSET: u16 = 2000;
 /// The disk of a board for people, sparse.
 const DISK_SIZE: u64 = 4 << 30;
@@ -22,7 +23,10 @@ fn main() -> ExitCode {
     let done = match arguments.as_slice() {
         ["image"] => build(true).map(|image| println!("{}", image.display())),
         ["image", "--released"] => build(false).map(|image| println!("{}", image.display())),
-        ["run", flags @ ..] if known(flags, &["--fresh", "--no-build"]) => run(flags),
+        ["run", "--port-offset", offset, flags @ ..] if known(flags, &["--fresh", "--no-build"]) => {
+            offset.parse().map_err(|_| Error::new(USAGE)).and_then(|offset| run(flags, offset))
+        }
+        ["run", flags @ ..] if known(flags, &["--fresh", "--no-build"]) => run(flags, PORT_OFFSET),
         ["greeting", flags @ ..] if known(flags, &["--no-build"]) => greeting(flags),
         _ => Err(Error::new(USAGE)),
     };
@@ -81,11 +85,11 @@ fn kept_disk(image: &Image, fresh: bool) -> Result<Disk> {
     Disk::create(image, path, DISK_SIZE)
 }
 
-fn run(flags: &[&str]) -> Result<()> {
+fn run(flags: &[&str], offset: u16) -> Result<()> {
     let image = prepare(flags)?;
     let disk = kept_disk(&image, flags.contains(&"--fresh"))?;
     let options = Options {
-        ports: Ports::Offset(PORT_OFFSET),
+        ports: Ports::Offset(offset),
         kernel_arguments: "roost.log=console".into(),
         interactive: true,
         ..Options::default()

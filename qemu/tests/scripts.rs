@@ -1,10 +1,12 @@
-//! Every shell script of the project passes shellcheck, and those of the board are ones that BusyBox' shell can read.
+//! Every shell script of the project passes shellcheck, those of the board are ones that BusyBox' shell can read, and the disk
+//! is partitioned as the scripts and the boot loader believe. No Buildroot is needed; where BUILDROOT names a tree, it checks ours.
 
-#![allow(clippy::expect_used, reason = "helpers of tests")]
+#![allow(clippy::expect_used, clippy::panic, reason = "helpers of tests")]
 
-use std::io::Write;
+use qemu::{Partition, read_partitions};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Once;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -26,20 +28,33 @@ fn scripts() -> Vec<(PathBuf, String)> {
     names.split('\0').filter(|name| !name.is_empty()).filter_map(first_line).collect()
 }
 
-/// Whether a tool is there; where tests must not be skipped (CI, `make test`) it has to be.
-fn have(tool: &str) -> bool {
-    let found = Command::new(tool).arg("--help").output().is_ok();
-    let required = ["CI", "ROOST_TEST_ALL"].iter().any(|name| std::env::var_os(name).is_some());
-    assert!(found || !required, "{tool} is missing: qemu/packages.sh shellcheck busybox");
-    if !found {
-        // Past the test runner's capture, so that somebody sees it.
-        let _ = writeln!(std::io::stderr(), "SKIPPED: {tool} is missing: qemu/packages.sh shellcheck busybox");
-    }
-    found
+/// The Debian packages of the tools, with the tools.
+const TOOLS: [(&str, &str); 5] = [
+    ("shellcheck", "shellcheck"),
+    ("busybox", "busybox"),
+    ("genimage", "genimage"),
+    ("e2fsprogs", "mke2fs"),
+    ("dosfstools", "mkfs.vfat"),
+];
+/// Where distributions put what only root used to need.
+const PATH: &str = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin";
+
+/// Installs what is missing, once; where that may not be, the failure names the line to run.
+fn install_tools() {
+    static ONCE: Once = Once::new();
+    let present = |tool: &str| PATH.split(':').any(|folder| Path::new(folder).join(tool).exists());
+    ONCE.call_once(|| {
+        let missing: Vec<_> = TOOLS.iter().filter(|(_, tool)| !present(tool)).map(|(package, _)| package).collect();
+        if missing.is_empty() {
+            return;
+        }
+        let output = Command::new(root().join("qemu/packages.sh")).args(&missing).output().expect("packages.sh starts");
+        assert!(output.status.success(), "{missing:?}: {}", String::from_utf8_lossy(&output.stderr));
+    });
 }
 
 fn assert_passes(mut command: Command, path: &Path) {
-    let output = command.arg(path).output().expect("it starts");
+    let output = command.env("PATH", PATH).arg(path).output().expect("it starts");
     let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{}:\n{said}", path.display());
 }
@@ -48,9 +63,7 @@ fn assert_passes(mut command: Command, path: &Path) {
 fn shellcheck_finds_nothing() {
     let scripts = scripts();
     assert!(scripts.len() >= 10, "only {} scripts found", scripts.len());
-    if !have("shellcheck") {
-        return;
-    }
+    install_tools();
     for (path, interpreter) in &scripts {
         let mut command = Command::new("shellcheck");
         // BusyBox' shell is ash, whose nearest relative that shellcheck knows is dash.
@@ -63,9 +76,7 @@ fn shellcheck_finds_nothing() {
 fn busybox_can_read_the_scripts_of_the_board() {
     let board: Vec<_> = scripts().into_iter().filter(|(_, interpreter)| interpreter == "#!/bin/sh").collect();
     assert!(board.len() >= 8, "only {} scripts found", board.len());
-    if !have("busybox") {
-        return;
-    }
+    install_tools();
     for (path, _) in &board {
         let mut command = Command::new("busybox");
         command.args(["sh", "-n"]);
@@ -80,4 +91,53 @@ fn scripts_are_executable() {
         let mode = path.metadata().expect("it is there").permissions().mode();
         assert_eq!(mode & 0o111, 0o111, "{}", path.display());
     }
+}
+
+/// The disk as image.sh and Buildroot make it, with contents that say nothing.
+fn built_disk(folder: &Path) -> PathBuf {
+    let mut vfat = Command::new("mkfs.vfat");
+    assert_passes_with(vfat.args(["-C", "-F", "32"]).arg(folder.join("boot.vfat")).arg("65536"));
+    std::fs::write(folder.join("slot.img"), vec![0x5a; 1 << 20]).expect("a slot");
+    std::fs::create_dir_all(folder.join("empty")).expect("a folder");
+    let mut genimage = Command::new("genimage");
+    genimage.arg("--config").arg(root().join("buildroot/board/common/partitions.cfg"));
+    genimage.arg("--rootpath").arg(folder.join("empty")).arg("--tmppath").arg(folder.join("tmp"));
+    assert_passes_with(genimage.arg("--inputpath").arg(folder).arg("--outputpath").arg(folder));
+    folder.join("disk.img")
+}
+
+fn assert_passes_with(command: &mut Command) {
+    let output = command.env("PATH", PATH).output().expect("it starts");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}:\n{said}");
+}
+
+#[test]
+fn the_disk_is_partitioned_as_scripts_and_loader_believe() {
+    install_tools();
+    let folder = tempfile::tempdir().expect("a folder");
+    let disk = std::fs::File::open(built_disk(folder.path())).expect("genimage makes the disk");
+    let mut sector = [0; 512];
+    std::os::unix::fs::FileExt::read_exact_at(&disk, &mut sector, 0).expect("a sector");
+    let partitions = read_partitions(&sector).expect("an MBR");
+    const MIB: u64 = 1 << 20;
+    let [boot, slot_a, slot_b, data] = partitions[..] else { panic!("{partitions:?}") };
+    // The boot state lies in the gap before the first partition, up to octet 786,944 (board/src/boot_state.rs).
+    assert_eq!(boot, Partition { start: MIB, size: 64 * MIB, kind: 0x0c });
+    for slot in [slot_a, slot_b] {
+        assert_eq!((slot.size, slot.kind, slot.start % MIB), (64 * MIB, 0x83, 0), "{slot:?}");
+    }
+    // Data comes last: the first start lengthens it to the end of the disk.
+    assert_eq!((data.kind, data.start % MIB), (0x83, 0), "{data:?}");
+    assert!(boot.end() <= slot_a.start && slot_a.end() <= slot_b.start && slot_b.end() <= data.start);
+    assert!(data.end() <= disk.metadata().expect("a length").len());
+
+    // What S20data looks for, and what the wear of the card depends on.
+    let path = format!("{}?offset={}", folder.path().join("disk.img").display(), data.start);
+    let output = Command::new("dumpe2fs").env("PATH", PATH).args(["-h", &path]).output().expect("dumpe2fs starts");
+    let said = String::from_utf8_lossy(&output.stdout);
+    let field = |name: &str| said.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().trim();
+    assert_eq!(field("Filesystem volume name:"), "roost-data", "{said}");
+    assert_eq!(field("Block size:"), "4096");
+    assert!(field("Filesystem features:").contains("fast_commit"));
 }
