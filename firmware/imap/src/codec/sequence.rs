@@ -53,6 +53,11 @@ impl SequenceSet {
         Runs::from_ranges(ends.filter(|&(a, b)| a != 0 && b != 0).map(|(a, b)| (a.min(b), a.max(b))).collect())
     }
 
+    /// The UIDs meant where messages that are gone count too: `*` is above all of them, and `1:*` means all.
+    pub fn resolve_ever(&self) -> Runs {
+        self.resolve(u32::MAX)
+    }
+
     /// Whether a message sequence number above `count` is named, or `*` though `count` is 0 (RFC 3501 §9 `seq-number`: BAD).
     pub fn exceeds(&self, count: u32) -> bool {
         let above = |bound| match bound {

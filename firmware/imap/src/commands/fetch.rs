@@ -101,7 +101,7 @@ fn vanished(
         return Err(Answer::bad("VANISHED needs UID FETCH, CHANGEDSINCE and ENABLE QRESYNC"));
     };
     let gone = store.changes_since(view.mailbox, ModSeq(since))?.vanished;
-    view::put_vanished_earlier(gone, &args.set.resolve(view.largest(Numbers::Uid)), out);
+    view::put_vanished_earlier(gone, &args.set.resolve_ever(), out);
     Ok(())
 }
 

@@ -21,8 +21,8 @@ pub fn run(
     if args.qresync.is_some() && !user.enabled.qresync {
         return Err(Answer::bad("QRESYNC is not enabled"));
     }
-    if matches!(session.state, State::Selected(..)) && user.enabled.qresync {
-        // RFC 7162 §3.2.11: what follows is about the new mailbox.
+    if matches!(session.state, State::Selected(..)) {
+        // RFC 7162 §3.2.11: what follows is about the new mailbox. A server with the extension tells it always.
         out.extend_from_slice(b"* OK [CLOSED] The mailbox selected before is closed\r\n");
     }
     session.state = State::Authenticated(user);
@@ -64,7 +64,7 @@ fn resync(env: Env<'_>, view: &View, known: Qresync, answer: Answer, out: &mut V
     let all = SequenceSet::new(vec![(Bound::Number(1), Bound::Number(u32::MAX))]);
     let uids = known.known_uids.unwrap_or(all);
     let vanished = env.store.changes_since(view.mailbox, ModSeq(known.modseq))?.vanished;
-    view::put_vanished_earlier(vanished, &uids.resolve(view.largest(Numbers::Uid)), out);
+    view::put_vanished_earlier(vanished, &uids.resolve_ever(), out);
     let places = view.places(Numbers::Uid, &uids).ok_or_else(super::no_such_number)?;
     Ok(fetch::resync(places, known.modseq, answer))
 }

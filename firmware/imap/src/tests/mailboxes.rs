@@ -19,6 +19,7 @@ fn the_exact_answer_to_select() {
         anna< * OK [HIGHESTMODSEQ ...] ...
         anna< a OK [READ-WRITE] SELECT completed
         anna> b EXAMINE \"InBoX\"
+        anna< * OK [CLOSED] The mailbox selected before is closed
         anna< * FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft)
         anna< * OK [PERMANENTFLAGS ()] ...
         anna< * 1 EXISTS
@@ -35,6 +36,7 @@ fn the_exact_answer_to_select() {
         anna> e MOVE 1 Trash
         anna< e NO The mailbox was opened read-only
         anna> f SELECT Missing
+        anna< * OK [CLOSED] The mailbox selected before is closed
         anna< f NO [NONEXISTENT] No such mailbox
         # RFC 3501 6.3.1: after a failed SELECT no mailbox is selected
         anna> g FETCH 1 FLAGS

@@ -132,3 +132,22 @@ fn vanished_takes_the_place_of_expunge() {
         ",
     );
 }
+
+#[test]
+fn all_that_vanished_is_told_also_above_what_is_left() {
+    let mut world = World::new();
+    for _ in 0..3 {
+        world.mail("anna", "INBOX", "x");
+    }
+    world.send("anna", b"a ENABLE QRESYNC\r\nb SELECT INBOX\r\nc STORE 2:3 +FLAGS.SILENT (\\Deleted)\r\nd EXPUNGE\r\n");
+    world.play(
+        "
+        anna> a UID FETCH 1:* (FLAGS) (CHANGEDSINCE 4 VANISHED)
+        anna< * VANISHED (EARLIER) 2:3
+        anna< a OK FETCH completed
+        anna> b UID FETCH 1:2 (FLAGS) (CHANGEDSINCE 4 VANISHED)
+        anna< * VANISHED (EARLIER) 2
+        anna< b OK FETCH completed
+        ",
+    );
+}
