@@ -1,18 +1,16 @@
 //! What goes wrong on real machines: ports and data in use, too many connections, a full disk, kill -9, clients that do not
 //! read. Nothing acknowledged is lost, nothing is damaged, every refusal says why.
 
-use std::collections::HashSet;
 use std::net::Ipv4Addr;
 use std::path::Path;
 use std::process::Command;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Condvar, Mutex};
 use std::time::{Duration, Instant};
 use system_tests::clients::run;
 use system_tests::daemon::{Daemon, binary, free_offset};
 use system_tests::exchange::{
-    deliver_all, fetch_all, imap_login, maildrop_size, retrieve_all, small_mails, untagged, without_traces,
+    deliver_all, fetch_all, imap_login, maildrop_size, small_mails, untagged, without_traces,
 };
+use system_tests::ledger::Ledger;
 use system_tests::lmtp::Sender;
 use system_tests::play::Line as _;
 use system_tests::{Protocol, corpus};
@@ -206,60 +204,19 @@ fn picture(daemon: &Daemon, user: &str) -> Vec<String> {
     all.iter().map(|line| line.replace(" \\Recent", "").replace("\\Recent", "")).collect()
 }
 
-/// How often each of the deliverers had its message acknowledged, and a bell for the one who waits.
-#[derive(Default)]
-struct Tally {
-    acknowledged: Mutex<Vec<String>>,
-    more: Condvar,
-}
-
 #[test]
 fn kill_nine_loses_nothing_that_was_acknowledged() {
     const ROUNDS: usize = 6;
     const CLIENTS: usize = 4;
     let mut daemon = Daemon::start();
     let accounts: Vec<String> = (0..CLIENTS).map(|n| daemon.add_account(&format!("crash{n}"))).collect();
-    let tried = AtomicUsize::new(0);
-    let tally = Tally::default();
+    let ledger = Ledger::default();
     let mut validity = None;
     for round in 0..ROUNDS {
-        let goal = tally.acknowledged.lock().unwrap().len() + 25 + round * 37;
-        std::thread::scope(|scope| {
-            for account in &accounts {
-                let (reach, tally, tried) = (daemon.reach().clone(), &tally, &tried);
-                scope.spawn(move || {
-                    let Ok(mut sender) = Sender::new(reach.dial(Protocol::Lmtp)) else { return };
-                    loop {
-                        let number = tried.fetch_add(1, Ordering::Relaxed);
-                        if sender.deliver_one(account, &numbered(number)).is_err() {
-                            return; // the daemon is gone
-                        }
-                        tally.acknowledged.lock().unwrap().push(format!("{account} {number}"));
-                        tally.more.notify_all();
-                    }
-                });
-            }
-            let waiting = tally.acknowledged.lock().unwrap();
-            let (waiting, late) =
-                tally.more.wait_timeout_while(waiting, Duration::from_secs(60), |all| all.len() < goal).unwrap();
-            drop(waiting);
-            assert!(!late.timed_out(), "deliveries do not get on");
-            daemon.kill();
-        });
+        let reach = daemon.reach().clone();
+        ledger.deliver_until_cut(&reach, &accounts, 25 + round * 37, || daemon.kill());
         daemon.start_again();
-        let mut found = HashSet::new();
-        for account in &accounts {
-            for message in without_traces(&retrieve_all(daemon.reach(), account), "\r\n") {
-                let number = number_of(&message);
-                assert_eq!(message, numbered(number), "message {number} is damaged");
-                assert!(found.insert(format!("{account} {number}")), "message {number} is there twice");
-            }
-        }
-        let acknowledged = tally.acknowledged.lock().unwrap();
-        let lost: Vec<&String> = acknowledged.iter().filter(|a| !found.contains(*a)).collect();
-        assert!(lost.is_empty(), "round {round}: acknowledged and lost: {lost:?}");
-        assert!(found.len() <= tried.load(Ordering::Relaxed), "more messages than were sent");
-        drop(acknowledged);
+        ledger.assert_kept(daemon.reach(), &accounts);
         let status = imap_login(daemon.reach(), &accounts[0], "INBOX")
             .exchange("1 STATUS INBOX (UIDVALIDITY)", "* STATUS")
             .unwrap();
@@ -273,21 +230,6 @@ fn kill_nine_loses_nothing_that_was_acknowledged() {
         String::from_utf8_lossy(&check.stdout),
         String::from_utf8_lossy(&check.stderr)
     );
-}
-
-/// A message that tells its number and whose every octet follows from it; some are larger than any buffer.
-fn numbered(number: usize) -> Vec<u8> {
-    let lines = if number.is_multiple_of(7) { 3000 } else { number % 50 };
-    let mut text = format!("Subject: {number}\r\n\r\n");
-    for line in 0..lines {
-        text += &format!("{number} {line} {}\r\n", "x".repeat((number * 31 + line * 7) % 60));
-    }
-    text.into_bytes()
-}
-
-fn number_of(message: &[u8]) -> usize {
-    let text = String::from_utf8_lossy(&message[..message.len().min(60)]).into_owned();
-    text.lines().next().and_then(|l| l.strip_prefix("Subject: ")).and_then(|n| n.parse().ok()).expect("a number")
 }
 
 #[test]
