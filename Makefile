@@ -6,7 +6,7 @@ BOARD_OFFSET ?= 2000
 CARGO ?= cargo
 PROFILE ?= quick
 
-.PHONY: run packages test test-board bench lint cross board-image qemu
+.PHONY: run packages test test-board test-thunderbird bench lint cross board-image qemu
 
 # A mail server on this machine, with its data in ./data. LISTEN=0.0.0.0 lets the LAN in.
 run:
@@ -26,6 +26,10 @@ test: packages lint
 test-board: packages board-image
 	$(CARGO) test --locked -p qemu --features board
 	$(CARGO) test --locked -p system-tests --features board --test board --test loader
+
+# Thunderbird, headless, with a profile of its own.
+test-thunderbird: packages
+	$(CARGO) test --locked -p system-tests --features thunderbird --test thunderbird -- --nocapture
 
 # A report, not a test: rates, writes, memory, sizes, beside Dovecot where it can be had. With the board, if it has been built.
 bench:

@@ -6,6 +6,7 @@ import ssl
 HOST = "localhost"
 USER = os.environ["ROOST_USER"]
 PASSWORD = os.environ["ROOST_PASSWORD"]
+CA = os.environ["ROOST_CA"]
 
 
 def port(name):
@@ -14,7 +15,7 @@ def port(name):
 
 
 # One context for all connections: building one reads every certificate of the system again.
-TLS = ssl.create_default_context(cafile=os.environ["ROOST_CA"])
+TLS = ssl.create_default_context(cafile=CA)
 
 
 def same(got, expected, what):
