@@ -71,7 +71,7 @@ impl Values<'_> {
             group(
                 "",
                 [
-                    ("Your full name", typed(self.name)),
+                    ("Full name", typed(self.name)),
                     ("Email address", typed(self.address)),
                     ("Password", self.password()),
                 ],
