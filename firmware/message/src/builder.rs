@@ -10,7 +10,7 @@ use crate::structure::{Content, Part};
 use memchr::{memchr, memchr_iter, memmem};
 
 /// Bytes of a line that decide what it is: two hyphens, the boundary, two hyphens.
-const HEAD: usize = limits::BOUNDARY + 4;
+pub(crate) const HEAD: usize = limits::BOUNDARY + 4;
 
 /// Builds the structure while the bytes stream by; memory is bounded by `limits`, whatever the message's size.
 #[derive(Debug)]

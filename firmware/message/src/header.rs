@@ -1,5 +1,6 @@
 //! Header fields of a header block (RFC 5322 §2.2): splitting, unfolding, selecting.
 
+use crate::builder;
 use memchr::memchr;
 
 /// One field as it stands in the message.
@@ -78,6 +79,21 @@ pub fn select(header: &[u8], names: &[impl AsRef<[u8]>], not: bool) -> Vec<u8> {
 
 fn lower(text: &[u8]) -> impl Iterator<Item = u8> {
     text.iter().map(u8::to_ascii_lowercase)
+}
+
+/// The length of the header block at the beginning of a message, its empty line included: where [`crate::Part::header`] ends.
+/// `None` if these bytes hold no empty line.
+pub fn length(message: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    while let Some(end) = memchr(b'\n', &message[at..]) {
+        let line = &message[at..=at + end];
+        at += line.len();
+        // The builder decides by the beginning of a line, too.
+        if is_blank(&line[..line.len().min(builder::HEAD)]) {
+            return Some(at);
+        }
+    }
+    None
 }
 
 /// The first line of `bytes` with its line end.

@@ -194,6 +194,15 @@ proptest! {
     }
 
     #[test]
+    fn a_header_ends_where_the_structure_says(raw in soup(), crs in prop::sample::select(vec![0, 1, 300])) {
+        let raw = [raw, b"\r".repeat(crs), b"\n\r\n".to_vec()].concat();
+        let (envelope, part) = Part::parse(&raw);
+        let length = header::length(&raw).unwrap_or(raw.len());
+        prop_assert_eq!(length as u64, part.header.end);
+        prop_assert_eq!(Envelope::parse(&raw[..length]), envelope);
+    }
+
+    #[test]
     fn a_search_does_not_depend_on_pieces(
         body in prop::collection::vec(prop::sample::select(vec!["a", "B", "\u{e9}", "e\u{301}\u{323}", "=", "=C3", "=A9", "=\r\n", "\r\n", "\u{df}", "YQ==", "Y", "\u{1ec7}"]), 0..40),
         needle in prop::sample::select(vec!["ab", "\u{e9}", "b\r\n", "a=", "\u{1ec7}", "", "aaa"]),

@@ -3,6 +3,7 @@
 //! A FETCH is a cursor: over the messages, the items of a message, the octets of an item. It holds some rows and one
 //! message's structure, never a message.
 
+use super::inside::{Inside, read_header};
 use super::{Step, copy::some_gone, enable, no_such_number};
 use crate::answer::Answer;
 use crate::codec::command::{BodySection, Fetch, FetchItem, Numbers, SectionName};
@@ -13,10 +14,9 @@ use crate::session::User;
 use crate::view::{self, Enabled, Places, View};
 use ::store::{FlagChange, Flags, Message, ModSeq, Store, StoreError, Uid};
 use conversation::HIGH_WATER;
-use message::{Envelope, Part, SectionText};
+use message::{Section, SectionText};
 use std::collections::VecDeque;
 use std::ops::Range;
-use std::sync::Arc;
 
 /// A FETCH in progress.
 pub struct Job {
@@ -25,6 +25,8 @@ pub struct Job {
     changed_since: Option<u64>,
     /// Whether a section is fetched that sets `\Seen`.
     sets_seen: bool,
+    /// Whether an item needs the message's structure.
+    deep: bool,
     places: Places,
     rows: VecDeque<Row>,
     current: Option<Response>,
@@ -46,8 +48,7 @@ struct Row {
 /// A response that is being written.
 struct Response {
     row: Row,
-    /// Envelope and structure, once an item has asked for them.
-    inside: Option<Arc<(Envelope, Part)>>,
+    inside: Inside,
     /// The next item.
     next: usize,
     /// Octets of a literal that are missing.
@@ -115,6 +116,7 @@ impl Job {
     ) -> Job {
         Job {
             numbers,
+            deep: items.iter().any(needs_structure),
             items,
             changed_since,
             sets_seen: false,
@@ -149,7 +151,8 @@ impl Job {
             if let Some(row) = self.rows.pop_front() {
                 let start = out.len();
                 put!(out, "* {} FETCH (", row.sequence);
-                let response = Response { row, inside: None, next: 0, octets: 0..0 };
+                let inside = Inside::new(&row.message, self.deep);
+                let response = Response { row, inside, next: 0, octets: 0..0 };
                 if let Err(error) = self.go_on(response, store, view, enabled, out) {
                     // Nothing of this response has left: as if it had not been begun.
                     out.truncate(start);
@@ -263,15 +266,6 @@ impl Job {
 }
 
 impl Response {
-    /// Envelope and structure of the message.
-    fn inside(&mut self, store: &Store) -> Result<Arc<(Envelope, Part)>, StoreError> {
-        if let Some(inside) = &self.inside {
-            return Ok(inside.clone());
-        }
-        let inside = store.structure(self.row.message.blob)?;
-        Ok(self.inside.insert(inside).clone())
-    }
-
     /// Writes an item, or its beginning if it is long.
     fn item(&mut self, item: &FetchItem, store: &Store, view: &View, out: &mut Vec<u8>) -> Result<(), StoreError> {
         let message = &self.row.message;
@@ -289,15 +283,15 @@ impl Response {
             }
             FetchItem::Envelope => {
                 out.extend_from_slice(b"ENVELOPE ");
-                structure::envelope(&self.inside(store)?.0, out);
+                structure::envelope(&*self.inside.envelope(store)?, out);
             }
             FetchItem::Body => {
                 out.extend_from_slice(b"BODY ");
-                structure::body(&self.inside(store)?.1, false, out);
+                structure::body(&self.inside.structure(store)?.1, false, out);
             }
             FetchItem::BodyStructure => {
                 out.extend_from_slice(b"BODYSTRUCTURE ");
-                structure::body(&self.inside(store)?.1, true, out);
+                structure::body(&self.inside.structure(store)?.1, true, out);
             }
             FetchItem::Section(section) => self.section(section, store, out)?,
         }
@@ -308,13 +302,7 @@ impl Response {
     fn section(&mut self, wanted: &BodySection, store: &Store, out: &mut Vec<u8>) -> Result<(), StoreError> {
         put_name(wanted, out);
         out.push(b' ');
-        // The whole message needs no structure.
-        let whole = wanted.section.path.is_empty() && wanted.section.text.is_none();
-        let found = match whole {
-            true => Some(0..self.row.message.size),
-            false => wanted.section.locate(&self.inside(store)?.1),
-        };
-        let Some(found) = found else {
+        let Some(found) = self.locate(&wanted.section, store)? else {
             out.extend_from_slice(b"NIL");
             return Ok(());
         };
@@ -324,7 +312,10 @@ impl Response {
             _ => None,
         };
         if let Some((names, not)) = selected {
-            let header = read_header(store, self.row.message.blob, found)?;
+            let header = match wanted.section.path.is_empty() {
+                true => self.inside.header(store)?,
+                false => read_header(store, self.row.message.blob, found)?.into(),
+            };
             let fields = message::header::select(&header, names, not);
             let cut = partial(wanted.partial, 0..fields.len() as u64);
             encode::literal(&fields[cut.start as usize..cut.end as usize], out);
@@ -340,11 +331,27 @@ impl Response {
         Ok(())
     }
 
+    /// Which octets of the message a section is.
+    fn locate(&mut self, section: &Section, store: &Store) -> Result<Option<Range<u64>>, StoreError> {
+        let size = self.row.message.size;
+        if section.path.is_empty() {
+            let Some(text) = &section.text else { return Ok(Some(0..size)) };
+            if let Some(header) = self.inside.short_header(store)? {
+                let end = header.len() as u64;
+                return Ok(Some(if *text == SectionText::Text { end..size } else { 0..end }));
+            }
+        }
+        Ok(section.locate(&self.inside.structure(store)?.1))
+    }
+
     /// Reads the next octets of a literal into the reply.
     fn octets(&mut self, store: &Store, out: &mut Vec<u8>) -> Result<(), StoreError> {
         let next = self.octets.start..self.octets.end.min(self.octets.start + limits::CHUNK);
         let start = out.len();
-        store.read(self.row.message.blob, next.clone(), out)?;
+        match self.inside.known(&next) {
+            Some(octets) => out.extend_from_slice(octets),
+            None => store.read(self.row.message.blob, next.clone(), out)?,
+        }
         if (out.len() - start) as u64 != next.end - next.start {
             return Err(StoreError::Damaged(self.row.message.blob));
         }
@@ -354,12 +361,13 @@ impl Response {
     }
 }
 
-/// A header, up to what is interpreted of one.
-pub fn read_header(store: &Store, blob: ::store::BlobId, header: Range<u64>) -> Result<Vec<u8>, StoreError> {
-    let end = header.end.min(header.start + message::limits::HEADER_BYTES as u64);
-    let mut bytes = Vec::new();
-    store.read(blob, header.start..end, &mut bytes)?;
-    Ok(bytes)
+/// Whether an item needs more of a message than its row, its header and its octets.
+fn needs_structure(item: &FetchItem) -> bool {
+    match item {
+        FetchItem::Body | FetchItem::BodyStructure => true,
+        FetchItem::Section(wanted) => !wanted.section.path.is_empty(),
+        _ => false,
+    }
 }
 
 /// The part of a range that `<origin.count>` asks for; empty beyond its end.

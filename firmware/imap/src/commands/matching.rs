@@ -1,6 +1,6 @@
 //! Whether a message is what SEARCH looks for (RFC 3501 §6.4.4).
 
-use super::fetch::read_header;
+use super::inside::{Inside, read_header};
 use crate::codec::command::{SearchKey, SystemFlag, When};
 use crate::codec::sequence::Runs;
 use crate::limits;
@@ -10,6 +10,7 @@ use message::date::{DateTime, Day};
 use message::header;
 use message::text::{BodySearch, Needle};
 use message::{Content, Envelope, Part};
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -92,8 +93,7 @@ pub struct Candidate<'a> {
     sequence: u32,
     row: &'a Message,
     recent: bool,
-    inside: Option<Arc<(Envelope, Part)>>,
-    header: Option<Vec<u8>>,
+    inside: Inside,
     /// Octets read.
     pub read: u64,
 }
@@ -101,7 +101,7 @@ pub struct Candidate<'a> {
 impl<'a> Candidate<'a> {
     /// This message.
     pub fn new(store: &'a Store, sequence: u32, row: &'a Message, recent: bool) -> Candidate<'a> {
-        Candidate { store, sequence, row, recent, inside: None, header: None, read: 0 }
+        Candidate { store, sequence, row, recent, inside: Inside::new(row, false), read: 0 }
     }
 
     /// Whether the test holds.
@@ -132,36 +132,34 @@ impl<'a> Candidate<'a> {
             Test::ModSeq(modseq) => row.modseq.0 >= *modseq,
             Test::Internal(when, day) => compare(*when, DateTime { unix: row.internal_date, offset: 0 }, *day),
             Test::Sent(when, day) => {
-                let inside = self.inside()?;
-                let date = inside.0.date.as_deref().and_then(DateTime::parse_rfc5322);
+                let envelope = Envelope::parse(&self.header()?);
+                let date = envelope.date.as_deref().and_then(DateTime::parse_rfc5322);
                 date.is_some_and(|date| compare(*when, date, *day))
             }
             Test::Header(name, needle) => {
-                let mut named = header::fields(self.header()?).filter(|field| field.name.eq_ignore_ascii_case(name));
+                let header = self.header()?;
+                let mut named = header::fields(&header).filter(|field| field.name.eq_ignore_ascii_case(name));
                 let addresses = ADDRESSES.iter().any(|one| name.eq_ignore_ascii_case(one));
                 named.any(|field| needle.in_header_value(field.value) || addresses && in_addresses(field.value, needle))
             }
             Test::Body(needle) => self.body(needle)?,
-            Test::Text(needle) => in_fields(self.header()?, needle) || self.body(needle)?,
+            Test::Text(needle) => {
+                self.inside.deepen();
+                in_fields(&self.header()?, needle) || self.body(needle)?
+            }
         })
     }
 
-    fn inside(&mut self) -> Result<Arc<(Envelope, Part)>, StoreError> {
-        if let Some(inside) = &self.inside {
-            return Ok(inside.clone());
-        }
+    fn structure(&mut self) -> Result<Arc<(Envelope, Part)>, StoreError> {
         self.read += limits::CHUNK;
-        let inside = self.store.structure(self.row.blob)?;
-        Ok(self.inside.insert(inside).clone())
+        self.inside.structure(self.store)
     }
 
     /// The message's header.
-    fn header(&mut self) -> Result<&[u8], StoreError> {
-        if self.header.is_none() {
-            let range = self.inside()?.1.header.clone();
-            self.header = Some(self.part_header(range)?);
-        }
-        Ok(self.header.as_deref().unwrap_or_default())
+    fn header(&mut self) -> Result<Cow<'_, [u8]>, StoreError> {
+        let header = self.inside.header(self.store)?;
+        self.read += header.len() as u64;
+        Ok(header)
     }
 
     fn part_header(&mut self, range: Range<u64>) -> Result<Vec<u8>, StoreError> {
@@ -172,7 +170,7 @@ impl<'a> Candidate<'a> {
 
     /// Whether the body holds the text: text parts decoded, and the headers of the parts.
     fn body(&mut self, needle: &Needle) -> Result<bool, StoreError> {
-        let inside = self.inside()?;
+        let inside = self.structure()?;
         self.in_part(&inside.1, needle)
     }
 

@@ -9,6 +9,7 @@ pub mod enable;
 pub mod expunge;
 pub mod fetch;
 pub mod id;
+mod inside;
 pub mod list;
 pub mod login;
 pub mod lsub;

@@ -363,3 +363,36 @@ fn condstore() {
     let reply = world.send("ben", b"a SELECT INBOX (CONDSTORE)\r\nb FETCH 1 MODSEQ\r\n");
     assert_eq!(reply.matches("HIGHESTMODSEQ").count(), 1, "{reply}");
 }
+
+#[test]
+fn a_header_of_any_length_is_the_same_alone_and_beside_the_structure() {
+    let mut world = World::new();
+    // Within what is read at once; beyond it; beyond what is interpreted; without an end; without a field.
+    for filling in [0, 1_000, 9_000] {
+        let filling = "X: 0123456789 0123456789 0123456789\r\n".repeat(filling);
+        world.mail("anna", "INBOX", &format!("Subject: long\r\n{filling}Last: x\r\n\r\nthe body\r\n"));
+    }
+    world.mail("anna", "INBOX", "Subject: only\r\nLast: x");
+    world.mail("anna", "INBOX", "\r\nthe body\r\n");
+    world.send("anna", b"a SELECT INBOX\r\n");
+    let asked = [
+        "BODY.PEEK[HEADER]",
+        "BODY.PEEK[TEXT]",
+        "BODY.PEEK[HEADER.FIELDS (SUBJECT LAST)]",
+        "BODY.PEEK[TEXT]<3.2>",
+        "ENVELOPE",
+    ];
+    for number in 1..=5 {
+        for item in asked {
+            let mut fetch = |items: &str| world.send("anna", format!("b FETCH {number} ({items})\r\n").as_bytes());
+            let (alone, beside) = (fetch(item), fetch(&format!("BODY {item}")));
+            let (_, alone) = alone.split_once("FETCH (").unwrap();
+            assert!(
+                beside.ends_with(&format!(" {alone}")),
+                "{number}: {item}: {} and {} octets",
+                alone.len(),
+                beside.len()
+            );
+        }
+    }
+}
