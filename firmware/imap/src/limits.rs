@@ -50,7 +50,7 @@ pub const IDLE_BEFORE_LOGIN: Duration = Duration::from_secs(60);
 /// Silence after that (RFC 3501 §5.4: at least 30 minutes).
 pub const IDLE: Duration = Duration::from_secs(30 * 60);
 
-/// Octets of a message read from the store at a time.
+/// Octets in which the header of a message is looked for, at a time.
 pub const CHUNK: u64 = 32 * 1024;
 /// Rows of messages FETCH asks the store for at a time; the `\Seen` of all of them is one change.
 pub const FETCH_ROWS: usize = 64;

@@ -15,8 +15,6 @@ pub const IDLE_BUFFER: usize = 1024;
 pub const BAD_COMMANDS: u32 = 10;
 /// Wrong logins; after them the connection ends.
 pub const WRONG_LOGINS: u32 = 5;
-/// Octets read from the store at a time.
-pub const READ_CHUNK: u64 = 32 * 1024;
 /// Rows read from the store at a time when a maildrop is opened.
 pub const ROWS: usize = 1000;
 /// How long a client may be silent (RFC 1939 §3: at least ten minutes).

@@ -1,7 +1,6 @@
 //! Replies that may be longer than the reply buffer: messages and listings, sent in pieces.
 
 use crate::codec::{Body, Part};
-use crate::limits;
 use crate::maildrop::{Item, Maildrop};
 use crate::refusal::Refusal;
 use conversation::HIGH_WATER;
@@ -44,15 +43,14 @@ impl Sending {
     ) -> Result<Sending, Refusal> {
         let row = store.message(maildrop.mailbox, item.uid)?.ok_or(Refusal::Gone)?;
         let mut first = Vec::new();
-        let next = row.size.min(limits::READ_CHUNK);
-        store.read(row.blob, 0..next, &mut first)?;
+        store.read_some(row.blob, 0..row.size, &mut first)?;
         match part {
             Part::Whole => out.extend_from_slice(format!("+OK {} octets\r\n", row.size).as_bytes()),
             Part::Header { .. } | Part::Lines(_) => out.extend_from_slice(b"+OK top of message follows\r\n"),
         }
         let mut body = Body::new(part);
         body.encode(&first, out);
-        Ok(Sending::Message { blob: row.blob, next, size: row.size, body })
+        Ok(Sending::Message { blob: row.blob, next: first.len() as u64, size: row.size, body })
     }
 
     /// Appends to the reply buffer until it is full; `true`: all is sent.
@@ -65,11 +63,13 @@ impl Sending {
                     if out.len() >= HIGH_WATER {
                         return Ok(false);
                     }
-                    let end = next.saturating_add(limits::READ_CHUNK).min(*size);
                     piece.clear();
-                    store.read(*blob, *next..end, &mut piece)?;
+                    store.read_some(*blob, *next..*size, &mut piece)?;
+                    if piece.is_empty() {
+                        return Err(StoreError::Damaged(*blob));
+                    }
                     body.encode(&piece, out);
-                    *next = end;
+                    *next += piece.len() as u64;
                 }
                 body.finish(out);
                 Ok(true)

@@ -264,6 +264,11 @@ impl Store {
     pub fn read(&self, blob: BlobId, range: Range<u64>, out: &mut Vec<u8>) -> Result<()> {
         self.inner.shared.read(blob, range, out)
     }
+    /// Appends the first bytes of the range to `out`, as many as one stored piece holds; nothing if the message ends before.
+    /// Who reads a long range this way reads and decompresses no piece twice.
+    pub fn read_some(&self, blob: BlobId, range: Range<u64>, out: &mut Vec<u8>) -> Result<()> {
+        self.inner.shared.read_pieces(blob, range, 1, out)
+    }
     /// Envelope and structure of a message, from a bounded cache or by reading it once.
     pub fn structure(&self, blob: BlobId) -> Result<Arc<(message::Envelope, message::Part)>> {
         self.inner.shared.structure(blob)

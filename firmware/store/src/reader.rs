@@ -258,16 +258,24 @@ impl Shared {
 
     /// Bytes of a message.
     pub fn read(&self, blob: BlobId, range: Range<u64>, out: &mut Vec<u8>) -> Result<()> {
-        let row = self.blob(blob)?;
         let before = out.len();
+        self.read_pieces(blob, range, usize::MAX, out).inspect_err(|_| out.truncate(before))
+    }
+
+    /// Bytes of a message, from at most so many of its pieces.
+    pub fn read_pieces(&self, blob: BlobId, range: Range<u64>, mut pieces: usize, out: &mut Vec<u8>) -> Result<()> {
+        let row = self.blob(blob)?;
         let mut start = 0;
         for extent in &row.extents {
             let end = start + u64::from(extent.len);
             let (from, to) = (range.start.max(start), range.end.min(end));
             if from < to {
-                let bytes = self.segments.read_extent(blob, extent).inspect_err(|_| out.truncate(before))?;
-                let within = (from - start) as usize..(to - start) as usize;
-                out.extend_from_slice(&bytes[within]);
+                if pieces == 0 {
+                    break;
+                }
+                pieces -= 1;
+                let bytes = self.segments.read_extent(blob, extent)?;
+                out.extend_from_slice(&bytes[(from - start) as usize..(to - start) as usize]);
             }
             start = end;
         }

@@ -346,17 +346,16 @@ impl Response {
 
     /// Reads the next octets of a literal into the reply.
     fn octets(&mut self, store: &Store, out: &mut Vec<u8>) -> Result<(), StoreError> {
-        let next = self.octets.start..self.octets.end.min(self.octets.start + limits::CHUNK);
         let start = out.len();
-        match self.inside.known(&next) {
+        match self.inside.known(&self.octets) {
             Some(octets) => out.extend_from_slice(octets),
-            None => store.read(self.row.message.blob, next.clone(), out)?,
+            None => store.read_some(self.row.message.blob, self.octets.clone(), out)?,
         }
-        if (out.len() - start) as u64 != next.end - next.start {
+        if out.len() == start {
             return Err(StoreError::Damaged(self.row.message.blob));
         }
         encode::without_nul(&mut out[start..]);
-        self.octets.start = next.end;
+        self.octets.start += (out.len() - start) as u64;
         Ok(())
     }
 }

@@ -199,14 +199,16 @@ impl<'a> Candidate<'a> {
         let mut chunk = Vec::new();
         let mut at = part.body.start;
         while at < part.body.end {
-            let end = part.body.end.min(at + limits::CHUNK);
             chunk.clear();
-            self.store.read(self.row.blob, at..end, &mut chunk)?;
-            self.read += end - at;
+            self.store.read_some(self.row.blob, at..part.body.end, &mut chunk)?;
+            if chunk.is_empty() {
+                return Err(StoreError::Damaged(self.row.blob));
+            }
+            at += chunk.len() as u64;
+            self.read += chunk.len() as u64;
             if search.feed(&chunk) {
                 return Ok(true);
             }
-            at = end;
         }
         Ok(search.finish())
     }

@@ -75,6 +75,29 @@ fn any_range_of_a_message_can_be_read() {
 }
 
 #[test]
+fn a_long_range_can_be_read_piece_by_piece() {
+    let store = Store::in_memory();
+    let inbox = inbox(&store);
+    let message = with_attachment("pieces", &noise(2, 150_000), 76);
+    let uid = put(&store, inbox, &message);
+    let row = store.message(inbox, uid).unwrap().unwrap();
+    let (mut out, mut steps) = (message[..100].to_vec(), 0);
+    while (out.len() as u64) < row.size {
+        let before = out.len();
+        store.read_some(row.blob, out.len() as u64..row.size, &mut out).unwrap();
+        assert!(out.len() > before);
+        steps += 1;
+    }
+    assert_eq!(out, message);
+    assert!((3..10).contains(&steps), "{steps}");
+    let mut none = Vec::new();
+    store.read_some(row.blob, row.size..row.size + 10, &mut none).unwrap();
+    assert!(none.is_empty());
+    store.read_some(row.blob, 5..7, &mut none).unwrap();
+    assert_eq!(none, message[5..7]);
+}
+
+#[test]
 fn a_message_that_is_nothing_but_a_shared_attachment() {
     let store = Store::in_memory();
     let inbox = inbox(&store);
