@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 /// A daemon is ready, or gone, within this time.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 /// The ports a daemon opens, before the offset.
 const PORTS: [u16; 11] = [25, 24, 110, 143, 465, 587, 993, 995, 80, 443, 4190];
 /// Starts the daemon and ends it when the test's process ends, however that happens: standard input closes then. Removes
@@ -154,7 +154,7 @@ impl Daemon {
         let log = Arc::new(Mutex::new(Vec::new()));
         let process = spawn(data, offset, scratch, &log)?;
         let ca = data.join("certificates/authority.pem");
-        let reach = Reach::new(|protocol| protocol.port() + offset, &ca, Duration::from_secs(20))?;
+        let reach = Reach::new(|protocol| protocol.port() + offset, &ca, Duration::from_secs(60))?;
         Ok(Daemon { data: data.to_owned(), _own_data: None, offset, reach, process: Some(process), log })
     }
 
