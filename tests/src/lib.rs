@@ -7,6 +7,7 @@ pub mod clients;
 pub mod corpus;
 pub mod daemon;
 pub mod exchange;
+pub mod household;
 pub mod ledger;
 pub mod lmtp;
 pub mod maildir;
