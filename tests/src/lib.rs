@@ -6,12 +6,14 @@
 pub mod clients;
 pub mod corpus;
 pub mod daemon;
+pub mod dovecot;
 pub mod exchange;
 pub mod household;
 pub mod ledger;
 pub mod lmtp;
 pub mod maildir;
 pub mod memory;
+pub mod own_mounts;
 pub mod pattern;
 pub mod play;
 pub mod scram;

@@ -1,13 +1,11 @@
 //! A disk of our own, whose device counts exactly what reaches it: ext4 in a file, on a loop device.
 //!
-//! The mount is private to this process and those it starts (`unshare`): it ends with them, whatever happens.
+//! The mount is private to this process and those it starts ([`system_tests::own_mounts`]): it ends with them, whatever happens.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use system_tests::own_mounts::{entered, run};
 
-/// Set for the process that has mounts of its own.
-const PRIVATE: &str = "ROOST_BENCH_PRIVATE";
 /// The size of the disk; the file is sparse.
 const SIZE: u64 = 6 << 30;
 
@@ -31,29 +29,6 @@ pub struct Counters {
     pub flushes: u64,
 }
 
-/// Starts this program again with mounts of its own, if that is allowed.
-pub fn go_private() {
-    use std::os::unix::process::CommandExt;
-    if !rustix::process::geteuid().is_root() || std::env::var_os(PRIVATE).is_some() {
-        return;
-    }
-    if run("unshare", &["--mount", "true"]).is_ok() {
-        let exe = std::env::current_exe().expect("a process knows its file");
-        let error = Command::new("unshare")
-            .args(["--mount", "--"])
-            .arg(exe)
-            .args(std::env::args_os().skip(1))
-            .env(PRIVATE, "1")
-            .exec();
-        eprintln!("bench: unshare: {error}");
-    }
-}
-
-/// Whether mounts are our own.
-pub fn is_private() -> bool {
-    std::env::var_os(PRIVATE).is_some()
-}
-
 impl Flash {
     /// Makes one beside this program, on the disk that holds the build. Without root it is a directory; the error says why.
     pub fn new() -> (Flash, Option<String>) {
@@ -68,7 +43,7 @@ impl Flash {
     }
 
     fn make(&mut self) -> Result<(), String> {
-        if !is_private() {
+        if !entered() {
             return Err("needs root and unshare".to_owned());
         }
         let image = self.image();
@@ -136,15 +111,4 @@ impl Drop for Flash {
             let _ = run("umount", &["--lazy", &self.directory.to_string_lossy()]);
         }
     }
-}
-
-/// Runs a program to its end; answers what it printed.
-pub fn run(program: &str, arguments: &[&str]) -> Result<String, String> {
-    let path = format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default());
-    let output =
-        Command::new(program).args(arguments).env("PATH", path).output().map_err(|e| format!("{program}: {e}"))?;
-    if output.status.success() {
-        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
-    }
-    Err(format!("{program}: {}", String::from_utf8_lossy(&output.stderr).trim()))
 }

@@ -1,27 +1,29 @@
 //! `make bench`: a report, not a test. Rates, writes, memory, sizes; the table goes to standard output, every single value
 //! to `target/bench.json`.
 //!
-//! The data lies on a disk of its own that counts what reaches it ([`flash`]); the peer ([`dovecot`]) does the same work in
+//! The data lies on a disk of its own that counts what reaches it ([`flash`]); the peer ([`peer`]) does the same work in
 //! the same run. Sections run one after the other, each alone on the machine as far as this program can tell.
 
 mod board;
 mod deliver;
-mod dovecot;
 mod fetch;
 mod flash;
 mod idle;
 mod mails;
 mod measure;
+mod peer;
 mod report;
 mod server;
 mod start;
 
-use dovecot::Dovecot;
 use flash::Flash;
+use peer::Peer;
 use report::Report;
 use server::{Roost, Server};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
+use system_tests::dovecot::Dovecot;
+use system_tests::own_mounts;
 
 const USAGE: &str = "usage: bench [--quick] [--no-peer] [--no-board] [SECTION...]
 sections: deliver read idle board (all without)
@@ -85,7 +87,7 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    flash::go_private();
+    own_mounts::enter();
     let mut bench = Bench::new(options);
     let faults = bench.run();
     bench.finish();
@@ -169,7 +171,7 @@ impl Bench {
                     let server = Box::new(Roost::start(&self.flash.fresh("data"), 1));
                     deliver::run(&mut self.report, &self.flash, &plan, server)?;
                     if let Some(dovecot) = &self.dovecot {
-                        let server = Box::new(dovecot.start(&self.flash.fresh("peer"), true)?);
+                        let server = Box::new(Peer::start(dovecot, &self.flash.fresh("peer"), true)?);
                         deliver::run(&mut self.report, &self.flash, &plan, server)?;
                     }
                     done += 1;
@@ -193,7 +195,7 @@ impl Bench {
         deliver::deliver(&roost, &mails, 8)?;
         fetch::run(&mut self.report, &mut self.flash, Box::new(roost), RUNS, size)?.stop();
         if let Some(dovecot) = &self.dovecot {
-            let server = dovecot.start(&self.flash.fresh("peer"), false)?;
+            let server = Peer::start(dovecot, &self.flash.fresh("peer"), false)?;
             deliver::deliver(&server, &mails, 8)?;
             fetch::run(&mut self.report, &mut self.flash, Box::new(server), RUNS, size)?.stop();
         }
@@ -211,7 +213,7 @@ impl Bench {
         Box::new(roost).stop();
         if let Some(dovecot) = &self.dovecot {
             let home = self.flash.fresh("peer");
-            let server = dovecot.start(&home, false)?;
+            let server = Peer::start(dovecot, &home, false)?;
             idle::fill(&server, few.div_ceil(idle::PER_ACCOUNT), &mails)?;
             idle::run(&mut self.report, &server, &[few])?;
             Box::new(server).stop();

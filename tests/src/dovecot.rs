@@ -1,21 +1,20 @@
 //! The peer: Dovecot from the distribution's packages, a private copy that is never installed.
 //!
 //! It runs with mounts and process numbers of its own: its files lie over `/usr` for it alone, and all its processes end
-//! with the first one. It gets mail as sdbox, its best format for one mail at a time; the rest is as the package has it.
+//! with the first one. Where it keeps mail is the caller's choice; the rest is as the package has it.
 
-use crate::flash::{Flash, is_private, run};
-use crate::measure::family;
-use crate::server::{Counted, Server};
+use crate::Protocol;
+use crate::own_mounts::{entered, run};
+use crate::wire::Reach;
 use rustix::process::{Pid, Signal, kill_process};
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-use system_tests::Protocol;
-use system_tests::wire::Reach;
 
-const PASSWORD: &str = "secret";
+/// The password of every account.
+pub const PASSWORD: &str = "secret";
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Lays the unpacked packages over `/usr`, starts Dovecot as process 1 of its namespace; ends all when standard input closes.
 const KEEPER: &str = r#"
@@ -36,6 +35,17 @@ mkdir tree
 for package in *.deb; do dpkg-deb -x "$package" tree; done
 rm -- *.deb"#;
 
+/// How it keeps mail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Layout {
+    /// `sdbox`, `mdbox` or `maildir`.
+    pub driver: &'static str,
+    /// Whether it compresses.
+    pub zstd: bool,
+    /// As it is by default; else it never syncs.
+    pub durable: bool,
+}
+
 /// The unpacked packages.
 #[derive(Debug, Clone)]
 pub struct Dovecot {
@@ -47,10 +57,10 @@ pub struct Dovecot {
 impl Dovecot {
     /// Fetches and unpacks it, once; the error says what is in the way.
     pub fn fetch() -> Result<Dovecot, String> {
-        if !is_private() {
+        if !entered() {
             return Err("it needs root and unshare".to_owned());
         }
-        let folder = system_tests::corpus::cache().join("dovecot");
+        let folder = crate::corpus::cache().join("dovecot");
         if !folder.join("tree/usr/sbin/dovecot").exists() {
             let cache = folder.parent().ok_or("no cache")?;
             std::fs::create_dir_all(cache).map_err(|e| e.to_string())?;
@@ -69,10 +79,12 @@ impl Dovecot {
         Ok(Dovecot { tree, name: format!("Dovecot {version}") })
     }
 
-    /// Starts it with its mail below this directory. `durable`: as it is by default; else it never syncs.
-    pub fn start(&self, home: &Path, durable: bool) -> Result<Running, String> {
-        std::fs::create_dir_all(home.join("mail")).map_err(|e| e.to_string())?;
-        std::os::unix::fs::chown(home.join("mail"), Some(MAIL), Some(MAIL)).map_err(|e| e.to_string())?;
+    /// Starts it with what it needs to run in `home`, and the mail of each account in a directory below `mail`.
+    pub fn start(&self, home: &Path, mail: &Path, layout: &Layout) -> Result<Running, String> {
+        for directory in [home, mail] {
+            std::fs::create_dir_all(directory).map_err(|e| e.to_string())?;
+        }
+        std::os::unix::fs::chown(mail, Some(MAIL), Some(MAIL)).map_err(|e| e.to_string())?;
         let at = |name: &str| home.join(name).to_string_lossy().into_owned();
         let (certificate, key) = (at("certificate.pem"), at("key.pem"));
         let subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"];
@@ -84,7 +96,8 @@ impl Dovecot {
             run("openssl", &openssl)?;
         }
         let (imaps, lmtp) = (free_port()?, free_port()?);
-        std::fs::write(home.join("conf"), configuration(home, imaps, lmtp, durable)).map_err(|e| e.to_string())?;
+        std::fs::write(home.join("conf"), configuration(home, mail, layout, (imaps, lmtp)))
+            .map_err(|e| e.to_string())?;
         let mut keeper = Command::new("sh")
             .args(["-c", KEEPER, "keeper"])
             .args([&self.tree, &home.join("conf")])
@@ -98,7 +111,7 @@ impl Dovecot {
         let pid = pid.trim().parse().map_err(|_| "no process")?;
         let port = |protocol| if protocol == Protocol::Lmtp { lmtp } else { imaps };
         let reach = Reach::new(port, Path::new(&certificate), PATIENCE)?;
-        let running = Running { dovecot: self.clone(), home: home.to_owned(), keeper, pid, reach };
+        let running = Running { keeper, pid, reach };
         let deadline = Instant::now() + PATIENCE;
         while running.reach.connect(Protocol::Lmtp, std::net::Ipv4Addr::LOCALHOST).is_err() {
             if Instant::now() > deadline {
@@ -121,9 +134,10 @@ fn free_port() -> Result<u16, String> {
     listener.local_addr().map(|a| a.port()).map_err(|e| e.to_string())
 }
 
-fn configuration(home: &Path, imaps: u16, lmtp: u16, durable: bool) -> String {
-    let home = home.display();
-    let sync = if durable { "optimized" } else { "never" };
+fn configuration(home: &Path, mail: &Path, layout: &Layout, (imaps, lmtp): (u16, u16)) -> String {
+    let (home, mail, driver) = (home.display(), mail.display(), layout.driver);
+    let sync = if layout.durable { "optimized" } else { "never" };
+    let zstd = if layout.zstd { "mail_plugins = zlib\nplugin {\n  zlib_save = zstd\n}" } else { "" };
     format!(
         "protocols = imap lmtp
 base_dir = {home}/run
@@ -138,8 +152,9 @@ mail_max_userip_connections = 1000
 ssl = required
 ssl_cert = <{home}/certificate.pem
 ssl_key = <{home}/key.pem
-mail_location = sdbox:~/mail
+mail_location = {driver}:~/mail
 mail_fsync = {sync}
+{zstd}
 namespace inbox {{
   inbox = yes
 }}
@@ -149,7 +164,7 @@ passdb {{
 }}
 userdb {{
   driver = static
-  args = uid={MAIL} gid={MAIL} home={home}/mail/%u
+  args = uid={MAIL} gid={MAIL} home={mail}/%u
 }}
 service imap-login {{
   process_limit = 1000
@@ -177,11 +192,9 @@ service lmtp {{
     )
 }
 
-/// It runs.
+/// It runs; ended when dropped.
 #[derive(Debug)]
 pub struct Running {
-    dovecot: Dovecot,
-    home: PathBuf,
     keeper: Child,
     /// `unshare`, which waits for the first process.
     pid: i32,
@@ -189,8 +202,20 @@ pub struct Running {
 }
 
 impl Running {
+    /// How to reach it.
+    pub fn reach(&self) -> &Reach {
+        &self.reach
+    }
+
+    /// All its processes.
+    pub fn processes(&self) -> Vec<i32> {
+        family(self.pid).split_off(1)
+    }
+}
+
+impl Drop for Running {
     /// Asks it to end and waits; the keeper's end ends what is left.
-    fn end(&mut self) {
+    fn drop(&mut self) {
         let first = self.processes().first().copied().and_then(Pid::from_raw);
         if let Some(first) = first {
             let _ = kill_process(first, Signal::TERM);
@@ -204,36 +229,14 @@ impl Running {
     }
 }
 
-impl Server for Running {
-    fn is_roost(&self) -> bool {
-        false
+/// This process and all its descendants.
+fn family(pid: i32) -> Vec<i32> {
+    let mut all = vec![pid];
+    let mut at = 0;
+    while let Some(&parent) = all.get(at) {
+        let children = std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).unwrap_or_default();
+        all.extend(children.split_whitespace().filter_map(|n| n.parse::<i32>().ok()));
+        at += 1;
     }
-    fn reach(&self) -> &Reach {
-        &self.reach
-    }
-    fn processes(&self) -> Vec<i32> {
-        family(self.pid).split_off(1)
-    }
-    fn password(&self, _account: usize) -> &str {
-        PASSWORD
-    }
-    fn counted(&self) -> Option<Counted> {
-        None
-    }
-    fn stop(mut self: Box<Self>) {
-        self.end();
-    }
-    fn restart(mut self: Box<Self>, flash: &mut Flash) -> Result<Box<dyn Server>, String> {
-        self.end();
-        flash.cool()?;
-        Ok(Box::new(self.dovecot.start(&self.home, true)?))
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        if self.keeper.stdin.is_some() {
-            self.end();
-        }
-    }
+    all
 }
