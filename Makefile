@@ -6,7 +6,7 @@ BOARD_OFFSET ?= 2000
 CARGO ?= cargo
 PROFILE ?= quick
 
-.PHONY: run packages test test-board test-thunderbird bench lint cross board-image qemu
+.PHONY: run packages test test-board test-thunderbird bench wear lint cross board-image qemu
 
 # A mail server on this machine, with its data in ./data. LISTEN=0.0.0.0 lets the LAN in.
 run:
@@ -35,6 +35,14 @@ test-thunderbird: packages
 bench:
 	$(CARGO) build --locked --profile $(PROFILE) -p roost -p system-tests --bins
 	ROOST_BIN=target/$(PROFILE)/roost target/$(PROFILE)/bench
+
+# What a card has to bear, counted by a device of our own, beside Dovecot; needs root. A short form: make wear MESSAGES=1000 PEERS=none
+MESSAGES ?= 10000
+PEERS ?= sdbox,mdbox,maildir
+wear:
+	qemu/packages.sh util-linux e2fsprogs xfsprogs f2fs-tools openssl strace
+	$(CARGO) build --locked --profile $(PROFILE) -p roost -p system-tests --bins
+	ROOST_BIN=target/$(PROFILE)/roost target/$(PROFILE)/wear --messages $(MESSAGES) --peers $(PEERS) $(WEAR)
 
 # The stripped aarch64 binary; prints its path.
 cross:

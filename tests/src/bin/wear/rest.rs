@@ -1,0 +1,77 @@
+//! What happens between the work: a power cut, and nothing at all.
+
+use crate::report::Report;
+use crate::rig::{Load, Mail, Rig};
+use crate::server::ask;
+use std::time::{Duration, Instant};
+use system_tests::play::Line as _;
+
+/// Mails in the tail of the log when the power is cut.
+const TAIL: u64 = 500;
+/// The device is at rest when it was for so long; it is waited for no longer than that.
+const AT_REST: Duration = Duration::from_secs(40);
+const UNREST: Duration = Duration::from_secs(240);
+
+/// Cuts the power after some deliveries; what the next start reads. Every acknowledged mail must be there.
+pub fn power_cut(report: &mut Report, rig: &mut Rig, first: u64) -> Result<(), String> {
+    let counter = |rig: &Rig, name: &str| rig.server.counter(name).ok_or_else(|| format!("no counter {name}"));
+    rig.warm_up()?;
+    let (log, checkpoints) = (counter(rig, "log_bytes")?, counter(rig, "checkpoints")?);
+    rig.deliver(&Load { mail: Mail::Small, numbers: first..first + TAIL, parallel: 1 })?;
+    let tail = counter(rig, "log_bytes")? - log;
+    if counter(rig, "checkpoints")? != checkpoints {
+        return Err(format!("a checkpoint came before the power cut, within {tail} octets of log"));
+    }
+    let (octets, messages) = rig.live()?;
+    rig.server.kill()?;
+    rig.device.cut_power()?;
+    rig.device.mount()?;
+    let before = rig.device.counters_now()?;
+    let began = Instant::now();
+    rig.server.start()?;
+    let seconds = began.elapsed().as_secs_f64();
+    let read = rig.device.counters_now()?.since(before).read;
+    if rig.live()? != (octets, messages) {
+        return Err(format!("{messages} messages before the power cut, {} after it", rig.live()?.1));
+    }
+    let name = "start after a power cut";
+    report.put(&format!("{name}: mail in the store"), "MB", "", octets as f64 / 1e6);
+    report.put(&format!("{name}: tail of the log"), "MB", "", tail as f64 / 1e6);
+    report.put(&format!("{name}: read beyond the tail"), "MB", "≤ 1", read.saturating_sub(tail) as f64 / 1e6);
+    report.put(&format!("{name}: until it is ready"), "s", "", seconds);
+    Ok(())
+}
+
+/// Nothing happens, with one client waiting for mail.
+pub fn idle(report: &mut Report, rig: &mut Rig, minutes: u64) -> Result<(), String> {
+    let mut wire = rig.server.open(0, "INBOX")?;
+    wire.send(b"wear IDLE\r\n")?;
+    wire.skip_to("+ ")?;
+    let began = Instant::now();
+    let (mut last, mut since) = (rig.device.counters()?, Instant::now());
+    while since.elapsed() < AT_REST && began.elapsed() < UNREST {
+        std::thread::sleep(Duration::from_secs(1));
+        let now = rig.device.counters_now()?;
+        if now != last {
+            (last, since) = (now, Instant::now());
+        }
+    }
+    let before = rig.device.counters()?;
+    std::thread::sleep(Duration::from_secs(60 * minutes));
+    let written = rig.device.counters()?.since(before).written;
+    report.put(&format!("idle for {minutes} minutes"), "B written", "0", written as f64);
+    wire.send(b"DONE\r\n")?;
+    wire.skip_to("wear OK")?;
+    ask(&mut wire, "LOGOUT")
+}
+
+/// Memory of the daemon now, after its work.
+pub fn memory(report: &mut Report, rig: &Rig) -> Result<(), String> {
+    let (_, messages) = rig.live()?;
+    if let Some((now, most)) = rig.server.memory() {
+        let name = format!("memory of the daemon, {messages} messages");
+        report.put(&format!("{name}: after the work"), "MB", "≤ 24 (store)", now as f64 / 1e6);
+        report.put(&format!("{name}: at most"), "MB", "", most as f64 / 1e6);
+    }
+    Ok(())
+}

@@ -1,0 +1,156 @@
+//! One server with its data on one fresh device, and what a piece of work on it costs the device.
+
+use crate::device::{Counters, Device, Format};
+use crate::server::{Server, Subject, address};
+use std::path::Path;
+use system_tests::household;
+
+/// Which mail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mail {
+    /// Without attachments.
+    Small,
+    /// The whole corpus.
+    Whole,
+}
+
+impl Mail {
+    /// In words.
+    pub fn name(self) -> &'static str {
+        match self {
+            Mail::Small => "small mails",
+            Mail::Whole => "the whole corpus",
+        }
+    }
+
+    fn compose(self, n: u64) -> Vec<u8> {
+        match self {
+            Mail::Small => household::small(n),
+            Mail::Whole => household::mail(n),
+        }
+    }
+
+    /// The account that gets it: what was attached to an earlier mail goes to the other one.
+    fn account(self, n: u64) -> usize {
+        match self {
+            Mail::Small => 0,
+            Mail::Whole => usize::from(household::files(n).first().is_some_and(|file| file / 4 != n)),
+        }
+    }
+}
+
+/// Mails of the corpus, sent over so many connections; each sends its next when the last was acknowledged.
+#[derive(Debug, Clone)]
+pub struct Load {
+    /// Which.
+    pub mail: Mail,
+    /// Their numbers.
+    pub numbers: std::ops::Range<u64>,
+    /// Connections at a time.
+    pub parallel: usize,
+}
+
+/// What a piece of work cost.
+#[derive(Debug, Clone, Copy)]
+pub struct Cost {
+    /// What reached the device to the last acknowledgement, and what reaches it anyway (a sync) at that moment.
+    pub soon: Counters,
+    /// To the end: the server stopped in good order, the file system unmounted.
+    pub all: Counters,
+    /// Flushes of our store's log, to the last acknowledgement.
+    pub syncs: Option<u64>,
+}
+
+/// The server on its device.
+#[derive(Debug)]
+pub struct Rig {
+    /// The card.
+    pub device: Device,
+    /// The server.
+    pub server: Server,
+    /// Octets in use on the device before the server came.
+    pub empty: u64,
+    // Last: the device lies in it.
+    _home: tempfile::TempDir,
+}
+
+impl Rig {
+    /// Formats a device below `place` and starts a server on it.
+    pub fn new(place: &Path, subject: &Subject, format: Format) -> Result<Rig, String> {
+        let home = tempfile::Builder::new().prefix("wear-").tempdir_in(place).map_err(|e| e.to_string())?;
+        let device = Device::new(home.path(), format)?;
+        let empty = device.used()?;
+        let server = Server::new(subject, &device, home.path())?;
+        Ok(Rig { device, server, empty, _home: home })
+    }
+
+    /// Does a piece of work and stops, unmounts, mounts and starts everything after it.
+    pub fn measure(&mut self, work: impl FnOnce(&mut Rig) -> Result<(), String>) -> Result<Cost, String> {
+        self.warm_up()?;
+        let counters = |rig: &Rig| ["log_syncs", "log_bytes", "catalogue_bytes"].map(|name| rig.server.counter(name));
+        let first = counters(self);
+        let before = self.device.counters()?;
+        work(self)?;
+        let last = counters(self);
+        let soon = self.device.counters()?.since(before);
+        let syncs = last[0].zip(first[0]).map(|(after, before)| after - before);
+        if let ([_, Some(log), Some(catalogue)], [_, Some(log_before), Some(catalogue_before)]) = (last, first) {
+            let (log, catalogue) = (log - log_before, catalogue - catalogue_before);
+            eprintln!("wear: log {log} B, catalogue {catalogue} B; the device {soon:?}");
+        }
+        self.server.stop();
+        self.device.unmount()?;
+        let all = self.device.counters_now()?.since(before);
+        self.device.mount()?;
+        self.server.start()?;
+        Ok(Cost { soon, all, syncs })
+    }
+
+    /// Two mails for the second account: what a server writes once after its start is no part of the work. It may write that
+    /// after the first, but it is done when the second is acknowledged.
+    pub fn warm_up(&self) -> Result<(), String> {
+        let mut sender = self.server.sender()?;
+        (0..2).try_for_each(|n| sender.deliver_one(&address(1), &household::small(n)))
+    }
+
+    /// Delivers mails; answers their octets.
+    pub fn deliver(&self, load: &Load) -> Result<u64, String> {
+        let (server, stride) = (&self.server, load.parallel);
+        std::thread::scope(|scope| {
+            let senders: Vec<_> = (0..stride)
+                .map(|first| {
+                    let numbers = load.numbers.clone().skip(first).step_by(stride);
+                    scope.spawn(move || {
+                        let (mut sender, mut octets) = (server.sender()?, 0);
+                        for n in numbers {
+                            let message = load.mail.compose(n);
+                            octets += message.len() as u64;
+                            sender.deliver_one(&address(load.mail.account(n)), &message)?;
+                        }
+                        Ok(octets)
+                    })
+                })
+                .collect();
+            senders.into_iter().map(|sender| sender.join().map_err(|_| "a sender broke off".to_owned())?).sum()
+        })
+    }
+
+    /// Octets of the messages that both accounts have, and their number.
+    pub fn live(&self) -> Result<(u64, u64), String> {
+        let (mut octets, mut messages) = (0, 0);
+        for account in 0..2 {
+            let mut wire = self.server.log_in(account)?;
+            for mailbox in if account == 0 { &["INBOX", "Kept", "Gone"][..] } else { &["INBOX"] } {
+                let status = wire.exchange(&format!("wear STATUS {mailbox} (MESSAGES SIZE)"), "* STATUS")?;
+                let field = |name: &str| -> Option<u64> {
+                    let rest = status.split_once(name)?.1.trim_start();
+                    rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+                };
+                octets += field("SIZE").ok_or_else(|| status.clone())?;
+                messages += field("MESSAGES").ok_or_else(|| status.clone())?;
+                wire.skip_to("wear OK")?;
+            }
+        }
+        Ok((octets, messages))
+    }
+}
