@@ -16,6 +16,7 @@ pub fn render(stats: &Stats, guests: &Guests) -> String {
     counter("received_bytes", "bytes", "Octets of the messages delivered, as they came.", stats.received_bytes);
     counter("mail_bytes", "bytes", "Octets of message bodies written to the log.", stats.mail_bytes);
     counter("flag_bytes", "bytes", "Octets of changed flags written to the log.", stats.flag_bytes);
+    counter("reclaim_bytes", "bytes", "Octets written to the log to give space back.", stats.reclaim_bytes);
     counter("log_bytes", "bytes", "Octets written to the log, bodies, records and padding.", stats.log_bytes);
     counter("catalogue_bytes", "bytes", "Octets written to the catalogue.", stats.catalogue_bytes);
     counter("log_syncs", "", "Flushes of the log.", stats.log_syncs);

@@ -6,7 +6,7 @@ use crate::StoreError;
 use crate::catalogue::{BlobRow, Change, KeywordBits, MailboxRow, Row, SharedRow, Tables, keywords, rows};
 use crate::model::{Keyword, SpecialUse};
 use crate::record::{
-    Copied, Created, Deliver, Event, Expunged, Extent, FlagsSet, Moved, Ranges, Renamed, Shared, ranges,
+    Copied, Created, Deliver, Event, Expunged, Extent, FlagsSet, Moved, Ranges, Relocated, Renamed, Shared, ranges,
 };
 use redb::ReadableTable;
 use smol_str::{SmolStr, format_smolstr};
@@ -32,6 +32,8 @@ pub fn apply(t: &mut Tables<'_>, account: u32, event: &Event) -> Result<()> {
             e.iter().try_for_each(|c| create(t, account, c))
         }
         Event::RemoveAccount => remove_account(t, account),
+        Event::SnapshotBegin(_) | Event::SnapshotRows(_) | Event::SnapshotEnd(..) => Ok(()),
+        Event::Relocate(e) => relocate(t, e),
     }
 }
 
@@ -107,6 +109,7 @@ fn insert(t: &mut Tables<'_>, id: u32, mailbox: &mut MailboxRow, uid: u32, row: 
 
 fn deliver(t: &mut Tables<'_>, account: u32, e: &Deliver) -> Result<()> {
     let blob = BlobRow { size: e.size, references: e.targets.len() as u32, extents: e.extents.clone() };
+    t.meta.live += blob.own();
     t.put_blob(e.blob, &blob)?;
     for extent in &e.extents {
         if let Some(shared) = extent.shared {
@@ -134,10 +137,29 @@ fn deliver(t: &mut Tables<'_>, account: u32, e: &Deliver) -> Result<()> {
 /// One more body uses a part.
 fn share(t: &mut Tables<'_>, extent: &Extent, Shared { part, hash }: Shared) -> Result<()> {
     let mut row = t.shared(part)?.unwrap_or(SharedRow { at: extent.at, stored: extent.stored, references: 0, hash });
+    if row.references == 0 {
+        t.meta.live += u64::from(row.stored);
+    }
     row.references += 1;
     t.put_shared(part, &row)?;
     if t.hashes.get(hash)?.is_none() {
         t.hashes.insert(hash, part)?;
+    }
+    Ok(())
+}
+
+/// Parts are somewhere else now.
+fn relocate(t: &mut Tables<'_>, e: &Relocated) -> Result<()> {
+    for (id, from, to) in &e.blobs {
+        if let Some(mut blob) = t.blob(*id)? {
+            blob.extents.iter_mut().filter(|x| x.at == *from && x.shared.is_none()).for_each(|x| x.at = *to);
+            t.put_blob(*id, &blob)?;
+        }
+    }
+    for (id, to) in &e.shared {
+        if let Some(row) = t.shared(*id)? {
+            t.put_shared(*id, &SharedRow { at: *to, ..row })?;
+        }
     }
     Ok(())
 }
@@ -147,6 +169,9 @@ fn unshare(t: &mut Tables<'_>, Shared { part, hash }: Shared) -> Result<()> {
     let Some(mut row) = t.shared(part)? else { return Ok(()) };
     row.references = row.references.saturating_sub(1);
     t.put_shared(part, &row)?;
+    if row.references == 0 {
+        t.meta.die(row.stored.into());
+    }
     if row.references == 0 && t.hashes.get(hash)?.is_some_and(|v| v.value() == part) {
         t.hashes.remove(hash)?;
     }
@@ -226,6 +251,7 @@ fn forget(t: &mut Tables<'_>, row: &Row) -> Result<()> {
         blob.references = blob.references.saturating_sub(1);
         t.put_blob(row.blob, &blob)?;
         if blob.references == 0 {
+            t.meta.die(blob.own());
             blob.extents.iter().filter_map(|e| e.shared).try_for_each(|shared| unshare(t, shared))?;
         }
     }

@@ -99,7 +99,8 @@ impl Codec {
         std::array::from_fn(|i| tag.as_ref()[i])
     }
 
-    fn compress(&self, bytes: Vec<u8>) -> io::Result<(u32, Vec<u8>)> {
+    /// The dictionary used, 0 for none, and what is stored.
+    pub fn compress(&self, bytes: Vec<u8>) -> io::Result<(u32, Vec<u8>)> {
         let kept = lock(&self.compressors).pop();
         let mut compressor = match kept {
             Some(compressor) => compressor,

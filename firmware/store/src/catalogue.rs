@@ -17,7 +17,7 @@ type Result<T, E = StoreError> = std::result::Result<T, E>;
 /// The file's name.
 pub const FILE: &str = "catalogue.redb";
 /// The version of the tables; another one is rebuilt from the log.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 type Bytes = &'static [u8];
 /// One row: [`Meta`].
@@ -62,6 +62,18 @@ pub struct Meta {
     pub messages: u64,
     /// Their sizes.
     pub message_bytes: u64,
+    /// Octets of bodies in the log that messages have.
+    pub live: u64,
+    /// Octets that none has any more, since space was last given back.
+    pub dead: u64,
+}
+
+impl Meta {
+    /// None has these octets any more.
+    pub fn die(&mut self, octets: u64) {
+        self.live = self.live.saturating_sub(octets);
+        self.dead = self.dead.saturating_add(octets);
+    }
 }
 
 /// A mailbox.
@@ -108,7 +120,7 @@ impl MailboxRow {
 pub type KeywordBits = [u64; 4];
 
 /// A message in a mailbox.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Row {
     /// MODSEQ.
     pub modseq: u64,
@@ -166,6 +178,13 @@ pub struct BlobRow {
     pub references: u32,
     /// Its records.
     pub extents: Vec<Extent>,
+}
+
+impl BlobRow {
+    /// Octets it has in the log for itself.
+    pub fn own(&self) -> u64 {
+        self.extents.iter().filter(|e| e.shared.is_none()).map(|e| u64::from(e.stored)).sum()
+    }
 }
 
 /// Where the octets of an attachment are that messages share.
@@ -244,7 +263,8 @@ pub fn damaged() -> StoreError {
     StoreError::Io(Arc::new(io::Error::new(io::ErrorKind::InvalidData, "the catalogue is damaged")))
 }
 
-fn value<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+/// Reads a row.
+pub fn value<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     postcard::from_bytes(bytes).map_err(|_| damaged())
 }
 
@@ -328,6 +348,23 @@ pub fn rows(
 /// A blob.
 pub fn blob(t: &impl ReadableTable<u64, Bytes>, blob: u64) -> Result<Option<BlobRow>> {
     t.get(blob)?.map(|v| value(v.value())).transpose()
+}
+
+/// A body, with its shared parts where they are now.
+pub fn body(
+    blobs: &impl ReadableTable<u64, Bytes>,
+    parts: &impl ReadableTable<u64, Bytes>,
+    id: BlobId,
+) -> Result<BlobRow> {
+    let mut row = blob(blobs, id.0)?.ok_or(StoreError::Damaged(id))?;
+    for extent in &mut row.extents {
+        if let Some(part) = extent.shared
+            && let Some(now) = shared(parts, part.part)?
+        {
+            extent.at = now.at;
+        }
+    }
+    Ok(row)
 }
 
 /// A shared part.
@@ -471,6 +508,18 @@ impl<'t> Tables<'t> {
     /// A blob.
     pub fn blob(&self, id: u64) -> Result<Option<BlobRow>> {
         blob(&self.blobs, id)
+    }
+
+    /// Removes a blob.
+    pub fn remove_blob(&mut self, id: u64) -> Result<()> {
+        self.blobs.remove(id)?;
+        Ok(())
+    }
+
+    /// Removes a shared part.
+    pub fn remove_shared(&mut self, id: u64) -> Result<()> {
+        self.shared.remove(id)?;
+        Ok(())
     }
 
     /// A shared part.

@@ -15,6 +15,8 @@ pub trait Disk: Debug + Send + Sync {
     fn open(&self, name: &str, create: bool) -> io::Result<Arc<dyn DiskFile>>;
     /// Removes a file if it is there.
     fn remove(&self, name: &str) -> io::Result<()>;
+    /// Gives a file another name, in place of one that had it; durable only after [`Disk::sync_names`].
+    fn rename(&self, from: &str, to: &str) -> io::Result<()>;
     /// Names of the files in a folder, without the folder, in order.
     fn list(&self, folder: &str) -> io::Result<Vec<String>>;
     /// Makes the names of new files durable.
@@ -39,6 +41,8 @@ pub trait DiskFile: Debug + Send + Sync {
     fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()>;
     /// Cuts or extends with zeros.
     fn set_len(&self, len: u64) -> io::Result<()>;
+    /// Gives the space of a stretch back, which reads as zeros then; where that is not possible, nothing happens.
+    fn punch(&self, offset: u64, len: u64) -> io::Result<()>;
     /// Makes what was written durable (fdatasync).
     fn sync(&self) -> io::Result<()>;
 }
@@ -76,6 +80,10 @@ impl Disk for Directory {
             Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
             _ => Ok(()),
         }
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        std::fs::rename(self.dir.join(from), self.dir.join(to))
     }
 
     fn list(&self, folder: &str) -> io::Result<Vec<String>> {
@@ -120,8 +128,48 @@ impl DiskFile for RealFile {
     fn set_len(&self, len: u64) -> io::Result<()> {
         self.0.set_len(len)
     }
+    fn punch(&self, offset: u64, len: u64) -> io::Result<()> {
+        use rustix::fs::FallocateFlags;
+        use rustix::io::Errno;
+        match rustix::fs::fallocate(&self.0, FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE, offset, len) {
+            Err(e) if e != Errno::OPNOTSUPP && e != Errno::NOSYS => Err(e.into()),
+            _ => Ok(()),
+        }
+    }
     fn sync(&self) -> io::Result<()> {
         Ok(rustix::fs::fdatasync(&self.0)?)
+    }
+}
+
+/// A file that is only read.
+#[derive(Debug)]
+pub(crate) struct ReadOnly(RealFile);
+
+impl ReadOnly {
+    /// Opens it.
+    pub(crate) fn open(path: &Path) -> io::Result<ReadOnly> {
+        Ok(ReadOnly(RealFile(File::open(path)?)))
+    }
+}
+
+impl DiskFile for ReadOnly {
+    fn len(&self) -> io::Result<u64> {
+        self.0.len()
+    }
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.0.read(offset, out)
+    }
+    fn write(&self, _: u64, _: &[u8]) -> io::Result<()> {
+        Err(io::ErrorKind::ReadOnlyFilesystem.into())
+    }
+    fn set_len(&self, _: u64) -> io::Result<()> {
+        Err(io::ErrorKind::ReadOnlyFilesystem.into())
+    }
+    fn punch(&self, _: u64, _: u64) -> io::Result<()> {
+        Err(io::ErrorKind::ReadOnlyFilesystem.into())
+    }
+    fn sync(&self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -155,6 +203,12 @@ impl Disk for Memory {
         lock(&self.files).remove(name);
         Ok(())
     }
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        let mut files = lock(&self.files);
+        let file = files.remove(from).ok_or(io::ErrorKind::NotFound)?;
+        files.insert(to.to_owned(), file);
+        Ok(())
+    }
     fn list(&self, folder: &str) -> io::Result<Vec<String>> {
         let inside = |name: &String| Some(name.strip_prefix(folder)?.strip_prefix('/')?.to_owned());
         Ok(lock(&self.files).keys().filter_map(inside).collect())
@@ -184,6 +238,9 @@ impl DiskFile for MemoryFile {
     fn set_len(&self, len: u64) -> io::Result<()> {
         resize(&mut self.0.write().unwrap_or_else(PoisonError::into_inner), len);
         Ok(())
+    }
+    fn punch(&self, offset: u64, len: u64) -> io::Result<()> {
+        self.write(offset, &vec![0; len as usize])
     }
     fn sync(&self) -> io::Result<()> {
         Ok(())

@@ -4,6 +4,7 @@ use crate::body::Piece;
 use crate::jobs::{Delivery, Job};
 use crate::model::{Appended, Target};
 use crate::record::Extent;
+use crate::segment::Pins;
 use crate::split::{Split, Splitter};
 use crate::{Store, StoreError, limits};
 
@@ -18,6 +19,8 @@ pub struct Draft {
     splitter: Splitter,
     /// What is not in the log yet.
     pieces: Vec<Piece>,
+    /// What is in the log stays there.
+    pins: Vec<Pins>,
     void: Option<StoreError>,
 }
 
@@ -25,7 +28,16 @@ impl Draft {
     pub(crate) fn new(store: Store) -> Draft {
         let tuning = &store.inner.shared.segments.tuning;
         let splitter = Splitter::new(tuning.part, tuning.attachment);
-        Draft { store, blob: 0, extents: Vec::new(), len: 0, splitter, pieces: Vec::new(), void: None }
+        Draft {
+            store,
+            blob: 0,
+            extents: Vec::new(),
+            len: 0,
+            splitter,
+            pieces: Vec::new(),
+            pins: Vec::new(),
+            void: None,
+        }
     }
 
     /// Appends bytes; large drafts stream to the log. [`StoreError::TooLarge`], [`StoreError::Full`]: the draft is then void.
@@ -75,9 +87,10 @@ impl Draft {
         }
         let pieces = std::mem::take(&mut self.pieces);
         let position = self.extents.iter().map(|e| u64::from(e.len)).sum();
-        let (blob, extents) = self.store.ask(|reply| Job::Parts { blob: self.blob, position, pieces, reply })?;
+        let (blob, extents, pins) = self.store.ask(|reply| Job::Parts { blob: self.blob, position, pieces, reply })?;
         self.blob = blob;
         self.extents.extend(extents);
+        self.pins.push(pins);
         Ok(())
     }
 
@@ -97,8 +110,10 @@ impl Draft {
         let mut found = Vec::new();
         self.splitter.finish(&mut found);
         self.take(&mut found)?;
-        let Draft { store, blob, extents, len, pieces, .. } = self;
+        let Draft { store, blob, extents, len, pieces, pins, .. } = self;
         let delivery = Delivery { blob, extents, size: len, pieces, targets: targets.to_vec() };
-        store.ask(|reply| Job::Deliver(delivery, reply))
+        let done = store.ask(|reply| Job::Deliver(delivery, reply));
+        drop(pins);
+        done
     }
 }

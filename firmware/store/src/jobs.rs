@@ -5,6 +5,7 @@ use crate::body::Piece;
 use crate::model::*;
 use crate::plan::Which;
 use crate::record::{Extent, Position};
+use crate::segment::Pins;
 use std::sync::mpsc::SyncSender;
 
 type Result<T, E = StoreError> = std::result::Result<T, E>;
@@ -29,7 +30,7 @@ pub struct Delivery {
 /// What the writer is asked for.
 pub enum Job {
     /// Bytes of a message on its way in: its number, where they belong, the bytes; answers its number and where they are.
-    Parts { blob: u64, position: u64, pieces: Vec<Piece>, reply: Reply<(u64, Vec<Extent>)> },
+    Parts { blob: u64, position: u64, pieces: Vec<Piece>, reply: Reply<(u64, Vec<Extent>, Pins)> },
     /// A delivery.
     Deliver(Delivery, Reply<Vec<Result<Appended>>>),
     /// COPY, or MOVE if the flag is set.

@@ -44,6 +44,26 @@ pub const CHECKPOINT_RECORDS: u64 = 10_000;
 pub const CHECKPOINT_IDLE: Duration = Duration::from_secs(600);
 /// Records applied in one transaction of a replay.
 pub const REPLAY_BATCH: u32 = 1_000;
+/// Octets behind the log's end in which it is looked for going on, when a store is opened.
+pub const RESYNC: u64 = 4 * 1024 * 1024;
+/// Dead octets of bodies after which a snapshot is written and space given back, if they are also an eighth of what lives.
+pub const RECLAIM: u64 = 64 * 1024 * 1024;
+/// Operations between two steps of a snapshot that is not left any idle time.
+pub const SNAPSHOT_EVERY: u32 = 16;
+/// Percent of a segment below which the bodies that live in it are copied.
+pub const COPY_BELOW: u64 = 30;
+/// Segments copied at once.
+pub const COPY_SEGMENTS: usize = 8;
+/// Parts copied in one transaction.
+pub const COPY_BATCH: u32 = 256;
+/// Of the octets delivered, one in so many may be copied.
+pub const COPY_BUDGET: u64 = 4;
+/// Dead octets in one place that are worth a hole.
+pub const HOLE: u64 = 16 * 1024;
+/// Octets of redb's cache when mail is rescued.
+pub const RESCUE_CACHE: usize = 16 * 1024 * 1024;
+/// Segments kept to be written again; more are removed.
+pub const SPARES: usize = 8;
 /// Octets of envelopes and structures kept in memory.
 pub const STRUCTURE_CACHE: usize = 4 * 1024 * 1024;
 /// UID ranges of recent changes kept in memory, over all mailboxes.

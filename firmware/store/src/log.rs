@@ -6,7 +6,7 @@
 use crate::body::Piece;
 use crate::limits;
 use crate::record::{self, Event, Extent, Header, Kind, PartHead, Position, Shared};
-use crate::segment::{SegmentHeader, Segments, VERSION, align};
+use crate::segment::{Pointer, SegmentHeader, Segments, VERSION, align};
 use crate::tuning::Rule;
 use crate::{StoreError, disk::DiskFile};
 use std::io;
@@ -22,6 +22,8 @@ pub struct LogCounters {
     pub mail: AtomicU64,
     /// Octets of changes of flags in them.
     pub flags: AtomicU64,
+    /// Octets of snapshots and copies in them.
+    pub reclaim: AtomicU64,
     /// Flushes.
     pub syncs: AtomicU64,
 }
@@ -45,6 +47,8 @@ pub struct Log {
     reopened: bool,
     /// Something was written since the last flush.
     dirty: bool,
+    /// The last whole snapshot.
+    snapshot: Option<Pointer>,
 }
 
 /// A point to which the buffer can be taken back.
@@ -75,8 +79,13 @@ impl From<io::Error> for LogError {
 }
 
 impl Log {
-    /// Goes on after the last good record, which ended at `end`. Makes durable what recovery accepted.
-    pub fn open(segments: Arc<Segments>, counters: Arc<LogCounters>, end: Position, lsn: u64) -> io::Result<Log> {
+    /// Goes on after the last good record, which ended at `end`. Makes durable what recovery accepted. `snapshot`: the last whole one.
+    pub fn open(
+        segments: Arc<Segments>,
+        counters: Arc<LogCounters>,
+        (end, lsn): (Position, u64),
+        snapshot: Option<Pointer>,
+    ) -> io::Result<Log> {
         let (file, base) = match end.segment {
             0 => (None, Position { segment: 0, offset: segments.tuning.segment }),
             n => (Some(segments.file(n)?), Position { segment: n, offset: align(end.offset) }),
@@ -98,6 +107,7 @@ impl Log {
             durable: lsn,
             reopened,
             dirty: false,
+            snapshot,
         })
     }
 
@@ -131,13 +141,26 @@ impl Log {
             if self.is_dirty() {
                 self.flush()?;
             }
-            let segment = self.base.segment + 1;
-            self.file = Some(self.segments.create(segment)?);
-            self.base = Position { segment, offset: 0 };
-            let header = SegmentHeader { version: VERSION, segment, store: self.segments.store() };
-            self.buffer = header.encode();
+            self.next_segment()?;
         }
         Ok(self.mark())
+    }
+
+    fn next_segment(&mut self) -> io::Result<()> {
+        let segment = self.base.segment + 1;
+        self.file = Some(self.segments.create(segment)?);
+        self.base = Position { segment, offset: 0 };
+        let (store, snapshot) = (self.segments.store(), self.snapshot);
+        self.buffer = SegmentHeader { version: VERSION, segment, store, snapshot }.encode();
+        Ok(())
+    }
+
+    /// A snapshot is whole: goes on in a new segment whose header says so, and makes that durable.
+    pub fn name_snapshot(&mut self, pointer: Pointer) -> Result<(), LogError> {
+        self.flush()?;
+        self.snapshot = Some(pointer);
+        self.next_segment()?;
+        self.flush()
     }
 
     /// The present point.
@@ -169,15 +192,28 @@ impl Log {
         Extent { at, stored: piece.data.len() as u32, len: piece.len, line: piece.line, shared }
     }
 
-    /// Appends an event.
-    pub fn append(&mut self, account: u32, event: &Event) -> Result<(), StoreError> {
+    /// Appends a copy of the PART with this payload, for whoever has this number; answers where it is.
+    pub fn append_copy(&mut self, number: u64, payload: &[u8]) -> Position {
+        let lsn = self.next_lsn();
+        let at = self.end();
+        self.encode(lsn, Kind::Part, 0, &[&number.to_le_bytes(), payload.get(8..).unwrap_or_default()]);
+        self.counters.reclaim.fetch_add(record::footprint(payload.len()) as u64, Relaxed);
+        at
+    }
+
+    /// Appends an event; answers where it is.
+    pub fn append(&mut self, account: u32, event: &Event) -> Result<Position, StoreError> {
         let (kind, payload) = event.encode()?;
         let lsn = self.next_lsn();
+        let at = self.end();
         self.encode(lsn, kind, account, &[&payload]);
-        if kind == Kind::Flags {
-            self.counters.flags.fetch_add(record::footprint(payload.len()) as u64, Relaxed);
-        }
-        Ok(())
+        let cause = match kind {
+            Kind::Flags => &self.counters.flags,
+            Kind::SnapshotBegin | Kind::SnapshotRows | Kind::SnapshotEnd | Kind::Relocate => &self.counters.reclaim,
+            _ => return Ok(at),
+        };
+        cause.fetch_add(record::footprint(payload.len()) as u64, Relaxed);
+        Ok(at)
     }
 
     /// The number the next record will have.

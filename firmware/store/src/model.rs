@@ -219,6 +219,8 @@ pub struct Stats {
     pub mail_bytes: u64,
     /// Octets of records of changed flags appended to the log.
     pub flag_bytes: u64,
+    /// Octets of snapshots and copied bodies appended to the log so that space could be given back.
+    pub reclaim_bytes: u64,
     /// Octets of all records and padding appended to the log, bodies included.
     pub log_bytes: u64,
     /// Octets written to the catalogue.

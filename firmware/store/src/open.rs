@@ -5,7 +5,7 @@ use crate::disk::Disk;
 use crate::log::{Log, LogCounters};
 use crate::notify::{Floors, Recent, Watchers};
 use crate::replay::replay;
-use crate::segment::{self, SegmentHeader, Segments, VERSION};
+use crate::segment::{self, Segments, VERSION};
 use crate::structures::Structures;
 use crate::tuning::Tuning;
 use crate::writer::{Shared, Writer};
@@ -63,7 +63,7 @@ pub fn open_tuned(disk: Arc<dyn Disk>, options: Options, tuning: Tuning) -> Resu
     let catalogue = Catalogue::open(disk.clone(), FILE, options.cache)?;
     let end = replay(&catalogue, &segments)?;
     let counters = Arc::new(LogCounters::default());
-    let log = Log::open(segments.clone(), counters.clone(), end.position, end.lsn)?;
+    let log = Log::open(segments.clone(), counters.clone(), (end.position, end.lsn), end.snapshot)?;
     // the catalogue's name, and those of segments made just before a crash
     disk.sync_names()?;
     let shared = Arc::new(Shared {
@@ -77,6 +77,7 @@ pub fn open_tuned(disk: Arc<dyn Disk>, options: Options, tuning: Tuning) -> Resu
         deliveries: Default::default(),
         received: Default::default(),
         checkpoints: Default::default(),
+        reclaims: Default::default(),
         log: counters,
         closed: Default::default(),
         failed: Default::default(),
@@ -96,7 +97,7 @@ fn format(disk: &dyn Disk) -> Result<u64, Fault> {
     let text = String::from_utf8_lossy(&text).into_owned();
     let newest = segment::numbers(disk)?.last().copied();
     let header = match newest {
-        Some(segment) => header(disk, segment)?,
+        Some(segment) => segment::header(disk, segment)?,
         None => None,
     };
     let said = parse(&text);
@@ -128,19 +129,9 @@ fn parse(text: &str) -> Option<(u32, Option<u64>)> {
     Some((first.parse().ok()?, store.and_then(|n| u64::from_str_radix(n, 16).ok())))
 }
 
-fn header(disk: &dyn Disk, segment: u32) -> Result<Option<SegmentHeader>, Fault> {
-    let file = disk.open(&segment::path(segment), false)?;
-    let mut block = vec![0; limits::BLOCK as usize];
-    match file.read(0, &mut block) {
-        Ok(()) => Ok(SegmentHeader::decode(&block)),
-        Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
-        Err(e) => Err(e.into()),
-    }
-}
-
 fn surviving_header(disk: &dyn Disk) -> Result<Option<u64>, Fault> {
     for segment in segment::numbers(disk)? {
-        if let Some(header) = header(disk, segment)? {
+        if let Some(header) = segment::header(disk, segment)? {
             return Ok(Some(header.store));
         }
     }

@@ -57,7 +57,9 @@ pub fn parts(log: &mut Log, shared: &Shared, job: Job, full: bool) -> Answer {
         Job::Parts { mut blob, position, pieces, reply } => {
             let mut extents = Vec::new();
             append(log, &mut blob, position, &pieces, &mut extents, |hash| shared.shared_part(hash));
-            answer(reply, Ok((blob, extents)))
+            // until the message is delivered, nothing in the catalogue says that they are needed
+            let pins = shared.segments.pin(extents.iter().map(|e| e.at.segment));
+            answer(reply, Ok((blob, extents, pins)))
         }
         other => Box::new(move |_| other.refuse(StoreError::Stopped)),
     }
@@ -103,7 +105,7 @@ fn settle<T: 'static>(reply: Reply<T>, result: Result<T>) -> (Answer, Option<Sto
 
 impl Hands<'_, '_> {
     fn record(&mut self, account: u32, event: &Event) -> Result<()> {
-        self.log.append(account, event)?;
+        let _ = self.log.append(account, event)?;
         apply(self.t, account, event)
     }
 

@@ -232,19 +232,8 @@ impl Shared {
         let reader = self.read_catalogue()?;
         let damaged = || StoreError::Damaged(blob);
         let blobs = table(&reader, BLOBS)?.ok_or_else(damaged)?;
-        let mut row = catalogue::blob(&blobs, blob.0)?.ok_or_else(damaged)?;
-        // shared parts may have moved since
-        if row.extents.iter().any(|e| e.shared.is_some()) {
-            let parts = table(&reader, SHARED)?.ok_or_else(damaged)?;
-            for extent in &mut row.extents {
-                if let Some(shared) = extent.shared
-                    && let Some(now) = catalogue::shared(&parts, shared.part)?
-                {
-                    extent.at = now.at;
-                }
-            }
-        }
-        Ok(row)
+        let parts = table(&reader, SHARED)?.ok_or_else(damaged)?;
+        catalogue::body(&blobs, &parts, blob)
     }
 
     /// The part that has these octets already.
@@ -256,6 +245,18 @@ impl Shared {
         }
     }
 
+    /// Does something with a body; once more if its bytes were moved meanwhile.
+    fn with_body<T>(&self, blob: BlobId, mut act: impl FnMut(&catalogue::BlobRow) -> Result<T>) -> Result<T> {
+        let row = self.blob(blob)?;
+        match act(&row) {
+            Err(StoreError::Damaged(_)) => {
+                let now = self.blob(blob)?;
+                if now == row { Err(StoreError::Damaged(blob)) } else { act(&now) }
+            }
+            other => other,
+        }
+    }
+
     /// Bytes of a message.
     pub fn read(&self, blob: BlobId, range: Range<u64>, out: &mut Vec<u8>) -> Result<()> {
         let before = out.len();
@@ -263,23 +264,26 @@ impl Shared {
     }
 
     /// Bytes of a message, from at most so many of its pieces.
-    pub fn read_pieces(&self, blob: BlobId, range: Range<u64>, mut pieces: usize, out: &mut Vec<u8>) -> Result<()> {
-        let row = self.blob(blob)?;
-        let mut start = 0;
-        for extent in &row.extents {
-            let end = start + u64::from(extent.len);
-            let (from, to) = (range.start.max(start), range.end.min(end));
-            if from < to {
-                if pieces == 0 {
-                    break;
+    pub fn read_pieces(&self, blob: BlobId, range: Range<u64>, pieces: usize, out: &mut Vec<u8>) -> Result<()> {
+        let before = out.len();
+        self.with_body(blob, |row| {
+            out.truncate(before);
+            let (mut start, mut left) = (0, pieces);
+            for extent in &row.extents {
+                let end = start + u64::from(extent.len);
+                let (from, to) = (range.start.max(start), range.end.min(end));
+                if from < to {
+                    if left == 0 {
+                        break;
+                    }
+                    left -= 1;
+                    let bytes = self.segments.read_extent(blob, extent)?;
+                    out.extend_from_slice(&bytes[(from - start) as usize..(to - start) as usize]);
                 }
-                pieces -= 1;
-                let bytes = self.segments.read_extent(blob, extent)?;
-                out.extend_from_slice(&bytes[(from - start) as usize..(to - start) as usize]);
+                start = end;
             }
-            start = end;
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     /// Envelope and structure.
@@ -290,12 +294,13 @@ impl Shared {
         if let Some(known) = self.structures.get(blob) {
             return Ok(known);
         }
-        let row = self.blob(blob)?;
-        let mut builder = message::Builder::new();
-        for extent in &row.extents {
-            builder.feed(&self.segments.read_extent(blob, extent)?);
-        }
-        let (envelope, part) = builder.finish();
+        let (envelope, part) = self.with_body(blob, |row| {
+            let mut builder = message::Builder::new();
+            for extent in &row.extents {
+                builder.feed(&self.segments.read_extent(blob, extent)?);
+            }
+            Ok(builder.finish())
+        })?;
         let weight = part.weight() + size_of_val(&envelope) + 512;
         let structure = Arc::new((envelope, part));
         self.structures.put(blob, structure.clone(), weight);
@@ -313,6 +318,7 @@ impl Shared {
             received_bytes: self.received.load(Relaxed),
             mail_bytes: self.log.mail.load(Relaxed),
             flag_bytes: self.log.flags.load(Relaxed),
+            reclaim_bytes: self.log.reclaim.load(Relaxed),
             log_bytes: self.log.bytes.load(Relaxed),
             catalogue_bytes: self.catalogue.written.load(Relaxed),
             log_syncs: self.log.syncs.load(Relaxed),

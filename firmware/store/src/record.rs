@@ -40,14 +40,40 @@ pub enum Kind {
     Account = 12,
     /// An account was removed.
     RemoveAccount = 13,
+    /// A snapshot of the catalogue begins.
+    SnapshotBegin = 14,
+    /// Rows of it.
+    SnapshotRows = 15,
+    /// It is whole.
+    SnapshotEnd = 16,
+    /// Parts were copied to the end of the log.
+    Relocate = 17,
 }
 
 impl Kind {
     fn from_number(n: u8) -> Option<Kind> {
         use Kind::*;
-        [Open, Part, Deliver, Flags, Copy, Move, Expunge, Create, Delete, Rename, Subscribe, Account, RemoveAccount]
-            .into_iter()
-            .find(|k| *k as u8 == n)
+        [
+            Open,
+            Part,
+            Deliver,
+            Flags,
+            Copy,
+            Move,
+            Expunge,
+            Create,
+            Delete,
+            Rename,
+            Subscribe,
+            Account,
+            RemoveAccount,
+            SnapshotBegin,
+            SnapshotRows,
+            SnapshotEnd,
+            Relocate,
+        ]
+        .into_iter()
+        .find(|k| *k as u8 == n)
     }
 }
 
@@ -168,7 +194,7 @@ pub struct Shared {
 /// What a PART says before its octets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PartHead {
-    /// The message: the number of its first own PART; 0 if messages share it.
+    /// The message: the number of its first own PART. If messages share it: 0, or its number if it is a copy.
     pub blob: u64,
     /// Position in the message, 0 if messages share it.
     pub position: u64,
@@ -337,6 +363,37 @@ pub struct Renamed {
     pub moved: Option<Moved>,
 }
 
+/// SNAPSHOT BEGIN.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// The last mailbox number given.
+    pub last_mailbox: u32,
+    /// The last UIDVALIDITY given.
+    pub last_uid_validity: u32,
+}
+
+/// SNAPSHOT ROWS.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SnapshotRows {
+    /// The number of its BEGIN.
+    pub begin: u64,
+    /// 0, or the number of the dictionary it is compressed with.
+    pub coding: u32,
+    /// Octets before compression.
+    pub raw: u32,
+    /// The rows.
+    pub data: Vec<u8>,
+}
+
+/// RELOCATE.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Relocated {
+    /// Messages, where a part of each was and where it is now.
+    pub blobs: Vec<(u64, Position, Position)>,
+    /// Shared parts and where they are now.
+    pub shared: Vec<(u64, Position)>,
+}
+
 /// What a record says, without PART.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
@@ -364,6 +421,14 @@ pub enum Event {
     Account(Vec<Created>),
     /// REMOVE ACCOUNT.
     RemoveAccount,
+    /// SNAPSHOT BEGIN.
+    SnapshotBegin(Snapshot),
+    /// SNAPSHOT ROWS.
+    SnapshotRows(SnapshotRows),
+    /// SNAPSHOT END: the number of its BEGIN, and how many ROWS it has.
+    SnapshotEnd(u64, u32),
+    /// RELOCATE.
+    Relocate(Relocated),
 }
 
 impl Event {
@@ -382,6 +447,10 @@ impl Event {
             Event::Subscribe(name, on) => (Kind::Subscribe, postcard::to_stdvec(&(name, on))),
             Event::Account(v) => (Kind::Account, postcard::to_stdvec(v)),
             Event::RemoveAccount => (Kind::RemoveAccount, Ok(Vec::new())),
+            Event::SnapshotBegin(v) => (Kind::SnapshotBegin, postcard::to_stdvec(v)),
+            Event::SnapshotRows(v) => (Kind::SnapshotRows, postcard::to_stdvec(v)),
+            Event::SnapshotEnd(begin, rows) => (Kind::SnapshotEnd, postcard::to_stdvec(&(begin, rows))),
+            Event::Relocate(v) => (Kind::Relocate, postcard::to_stdvec(v)),
         };
         match payload {
             Ok(payload) if payload.len() <= limits::RECORD => Ok((kind, payload)),
@@ -411,6 +480,13 @@ impl Event {
             }
             Kind::Account => Event::Account(value(payload)?),
             Kind::RemoveAccount => Event::RemoveAccount,
+            Kind::SnapshotBegin => Event::SnapshotBegin(value(payload)?),
+            Kind::SnapshotRows => Event::SnapshotRows(value(payload)?),
+            Kind::SnapshotEnd => {
+                let (begin, rows) = value(payload)?;
+                Event::SnapshotEnd(begin, rows)
+            }
+            Kind::Relocate => Event::Relocate(value(payload)?),
         })
     }
 }

@@ -6,7 +6,8 @@ use crate::catalogue::{Catalogue, Tables, commit_durably, commit_lazily};
 use crate::limits;
 use crate::record::{Event, Position};
 use crate::scan::Scanner;
-use crate::segment::Segments;
+use crate::segment::{Pointer, Segments};
+use crate::snapshot;
 use std::io;
 use std::sync::Arc;
 
@@ -21,6 +22,8 @@ pub struct End {
     pub lsn: u64,
     /// Records applied.
     pub records: u64,
+    /// The last whole snapshot.
+    pub snapshot: Option<Pointer>,
 }
 
 /// Applies what the catalogue does not have yet.
@@ -31,8 +34,22 @@ pub fn replay(catalogue: &Catalogue, segments: &Arc<Segments>) -> Result<End> {
         catalogue.start_over()?;
         meta = catalogue.progress(segments.store())?;
     }
+    // headers of segments to come must name it, also if the last header was all there was after it
+    let snapshot = snapshot::find(segments)?;
+    if meta.lsn > 0 && snapshot.is_some_and(|s| s.lsn > meta.lsn) {
+        tracing::warn!("the catalogue is older than the log's beginning: it is rebuilt");
+        catalogue.start_over()?;
+        meta = catalogue.progress(segments.store())?;
+    }
     let rebuild = meta.lsn == 0;
+    if let Some(snapshot) = snapshot.filter(|_| rebuild) {
+        snapshot::load(catalogue, segments, snapshot)?;
+        meta = catalogue.progress(segments.store())?;
+    }
     let mut scanner = Scanner::new(segments.clone(), meta.end, meta.lsn, None)?;
+    if rebuild {
+        scanner = scanner.thorough();
+    }
     let mut records = 0;
     loop {
         let batch = apply_batch(catalogue, &mut scanner, Some(records))?;
@@ -47,7 +64,7 @@ pub fn replay(catalogue: &Catalogue, segments: &Arc<Segments>) -> Result<End> {
     for damage in scanner.damage() {
         tracing::warn!("{damage}");
     }
-    Ok(End { position: scanner.position(), lsn: scanner.lsn(), records })
+    Ok(End { position: scanner.position(), lsn: scanner.lsn(), records, snapshot })
 }
 
 fn has_segment(segments: &Segments, end: Position) -> Result<bool> {

@@ -3,8 +3,9 @@
 //!
 //! A record that cannot be read is damaged if any later record says that it was durable; otherwise the log ends there.
 
+use crate::limits;
 use crate::record::{HEADER, Header, Kind, Position, Seed, footprint};
-use crate::segment::{self, Segments, Window, align};
+use crate::segment::{self, Pointer, Segments, Window, align};
 use crate::tuning::Tuning;
 use std::collections::VecDeque;
 use std::io;
@@ -37,6 +38,10 @@ impl std::fmt::Display for Damage {
 /// A record found.
 #[derive(Debug)]
 pub struct Found<'a> {
+    /// Where it starts.
+    pub at: Position,
+    /// The segment it is in.
+    pub segment: u32,
     /// Its header.
     pub header: Header,
     /// Its payload.
@@ -53,6 +58,7 @@ pub struct Scanner {
     lsn: u64,
     damage: Vec<Damage>,
     limit: Option<Position>,
+    thorough: bool,
 }
 
 impl Scanner {
@@ -65,12 +71,28 @@ impl Scanner {
             Err(e) if e.kind() == io::ErrorKind::NotFound => None,
             Err(e) => return Err(e),
         };
-        Ok(Scanner { segments, window, rest, position, lsn, damage: Vec::new(), limit })
+        Ok(Scanner { segments, window, rest, position, lsn, damage: Vec::new(), limit, thorough: false })
     }
 
-    /// Starts at the very beginning.
+    /// Starts at the very beginning; looks everywhere for how the log goes on.
     pub fn whole(segments: Arc<Segments>, limit: Option<Position>) -> io::Result<Scanner> {
-        Scanner::new(segments, Position::default(), 0, limit)
+        Ok(Scanner { thorough: true, ..Scanner::new(segments, Position::default(), 0, limit)? })
+    }
+
+    /// Starts with the first record of a snapshot.
+    pub fn at(segments: Arc<Segments>, pointer: Pointer) -> io::Result<Scanner> {
+        Ok(Scanner { thorough: true, ..Scanner::new(segments, pointer.at, pointer.lsn - 1, None)? })
+    }
+
+    /// Looks everywhere for how the log goes on.
+    pub fn thorough(self) -> Scanner {
+        Scanner { thorough: true, ..self }
+    }
+
+    /// Whether the next record is the first of the snapshot with this number.
+    pub fn begins(&mut self, lsn: u64) -> io::Result<bool> {
+        let next = self.expected()?;
+        Ok(next.is_some_and(|p| p.header.kind == Kind::SnapshotBegin && p.header.lsn == lsn))
     }
 
     /// Where the last good record ended.
@@ -107,7 +129,7 @@ impl Scanner {
         let Some(payload) = window.get(u64::from(at.offset) + HEADER as u64, header.len as usize)? else {
             return Ok(None);
         };
-        Ok(Some(Found { header, payload }))
+        Ok(Some(Found { at, segment: at.segment, header, payload }))
     }
 
     /// The record that should come here.
@@ -174,6 +196,7 @@ impl Scanner {
             Some(l) if l.segment == start.segment => window.len().min(l.offset.into()),
             _ => window.len(),
         };
+        let end = if self.thorough { end } else { end.min(u64::from(start.offset) + limits::RESYNC) };
         let mut at = start;
         while u64::from(at.offset) + HEADER as u64 <= end {
             // a cheap look before checksums are computed: a plausible number

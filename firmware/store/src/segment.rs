@@ -5,7 +5,7 @@ use crate::disk::{Disk, DiskFile, lock};
 use crate::record::{self, Extent, HEADER, Header, PART_HEADER, PartHead, Position, Seed};
 use crate::tuning::{Rule, Tuning};
 use crate::{BlobId, StoreError, limits};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::sync::{Arc, Mutex};
 
@@ -14,7 +14,7 @@ pub const VERSION: u32 = 2;
 const MAGIC: [u8; 8] = *b"ROOSTLOG";
 /// What every version says in the same place.
 const CHECKED: usize = 24;
-const DICTIONARY: std::ops::Range<usize> = 28..40;
+const MORE: std::ops::Range<usize> = 28..56;
 
 /// What the first block of a segment says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +25,17 @@ pub struct SegmentHeader {
     pub segment: u32,
     /// The store's number.
     pub store: u64,
+    /// The last whole snapshot before it.
+    pub snapshot: Option<Pointer>,
+}
+
+/// Where a snapshot begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pointer {
+    /// Its BEGIN record.
+    pub at: Position,
+    /// That record's number.
+    pub lsn: u64,
 }
 
 impl SegmentHeader {
@@ -40,8 +51,13 @@ impl SegmentHeader {
         block[28..32].copy_from_slice(&body::DICTIONARY.to_le_bytes());
         block[32..36].copy_from_slice(&(body::DICTIONARY_BYTES.len() as u32).to_le_bytes());
         block[36..40].copy_from_slice(&crc32c::crc32c(body::DICTIONARY_BYTES).to_le_bytes());
-        let crc = crc32c::crc32c(&block[DICTIONARY]);
-        block[40..44].copy_from_slice(&crc.to_le_bytes());
+        if let Some(Pointer { at, lsn }) = self.snapshot {
+            block[40..44].copy_from_slice(&at.segment.to_le_bytes());
+            block[44..48].copy_from_slice(&at.offset.to_le_bytes());
+            block[48..56].copy_from_slice(&lsn.to_le_bytes());
+        }
+        let crc = crc32c::crc32c(&block[MORE]);
+        block[MORE.end..MORE.end + 4].copy_from_slice(&crc.to_le_bytes());
         block.extend_from_slice(body::DICTIONARY_BYTES);
         block.resize(align(block.len() as u32) as usize, 0);
         block
@@ -50,7 +66,7 @@ impl SegmentHeader {
     /// The number, length and checksum of the dictionary behind it.
     fn dictionary(block: &[u8]) -> Option<(u32, usize, u32)> {
         let word = |at: usize| Some(u32::from_le_bytes(block.get(at..at + 4)?.try_into().ok()?));
-        let intact = word(DICTIONARY.end)? == crc32c::crc32c(block.get(DICTIONARY)?);
+        let intact = word(MORE.end)? == crc32c::crc32c(block.get(MORE)?);
         Some((word(28)?, word(32)? as usize, word(36)?)).filter(|_| intact)
     }
 
@@ -59,7 +75,12 @@ impl SegmentHeader {
         let word = |at: usize| Some(u32::from_le_bytes(block.get(at..at + 4)?.try_into().ok()?));
         let intact = block.starts_with(&MAGIC) && word(CHECKED)? == crc32c::crc32c(&block[..CHECKED]);
         let store = u64::from_le_bytes(block.get(16..24)?.try_into().ok()?);
-        intact.then_some(SegmentHeader { version: word(8)?, segment: word(12)?, store })
+        let mut snapshot = None;
+        if word(MORE.end)? == crc32c::crc32c(block.get(MORE)?) && word(40)? != 0 {
+            let lsn = u64::from_le_bytes(block.get(48..56)?.try_into().ok()?);
+            snapshot = Some(Pointer { at: Position { segment: word(40)?, offset: word(44)? }, lsn });
+        }
+        intact.then_some(SegmentHeader { version: word(8)?, segment: word(12)?, store, snapshot })
     }
 }
 
@@ -73,6 +94,44 @@ pub struct Segments {
     /// Compresses and decompresses.
     pub codec: Codec,
     dictionaries: Mutex<HashMap<u32, Dictionary>>,
+    space: Mutex<Space>,
+}
+
+/// What is known of the space of segments.
+#[derive(Default)]
+struct Space {
+    /// Segments that hold nothing any more and will be written again.
+    spares: Vec<u32>,
+    /// Segments that messages on their way in need, and how many do; 0 stands for all.
+    pins: BTreeMap<u32, u32>,
+    /// Holes made: segment, first octet, end.
+    holes: BTreeSet<(u32, u64, u64)>,
+}
+
+/// Keeps segments as they are until it is dropped.
+pub struct Pins {
+    segments: Arc<Segments>,
+    numbers: Vec<u32>,
+}
+
+impl std::fmt::Debug for Pins {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Pins").field(&self.numbers).finish()
+    }
+}
+
+impl Drop for Pins {
+    fn drop(&mut self) {
+        let mut space = lock(&self.segments.space);
+        for number in &self.numbers {
+            if let Some(count) = space.pins.get_mut(number) {
+                *count -= 1;
+                if *count == 0 {
+                    space.pins.remove(number);
+                }
+            }
+        }
+    }
 }
 
 impl std::fmt::Debug for Segments {
@@ -95,7 +154,15 @@ impl Segments {
     /// Those of the store with this number.
     pub fn new(disk: Arc<dyn Disk>, store: u64, tuning: Tuning) -> Segments {
         let (open, dictionaries) = (Mutex::default(), Mutex::default());
-        Segments { disk, store, tuning, open, codec: Codec::new(store, tuning.attachment), dictionaries }
+        Segments {
+            disk,
+            store,
+            tuning,
+            open,
+            codec: Codec::new(store, tuning.attachment),
+            dictionaries,
+            space: Mutex::default(),
+        }
     }
 
     /// The disk they are on.
@@ -129,11 +196,88 @@ impl Segments {
 
     /// Makes a segment; its first block is written with its first records.
     pub fn create(&self, segment: u32) -> io::Result<Arc<dyn DiskFile>> {
-        let file = self.disk.open(&path(segment), true)?;
-        file.set_len(0)?;
+        let spare = lock(&self.space).spares.pop();
+        let file = match spare {
+            // what is written over needs no new space; its old records do not speak under the new number
+            Some(spare) => {
+                lock(&self.open).remove(&spare);
+                self.disk.rename(&path(spare), &path(segment))?;
+                self.disk.open(&path(segment), false)?
+            }
+            None => {
+                let file = self.disk.open(&path(segment), true)?;
+                file.set_len(0)?;
+                file
+            }
+        };
         self.disk.sync_names()?;
         lock(&self.open).insert(segment, file.clone());
         Ok(file)
+    }
+
+    /// Gives a segment back that holds nothing any more.
+    pub fn give_back(&self, number: u32) -> io::Result<()> {
+        let mut space = lock(&self.space);
+        space.holes.retain(|(segment, ..)| *segment != number);
+        if space.spares.len() < limits::SPARES {
+            space.spares.push(number);
+            return Ok(());
+        }
+        drop(space);
+        lock(&self.open).remove(&number);
+        self.disk.remove(&path(number))
+    }
+
+    /// Whether a segment is to be written again.
+    pub fn is_spare(&self, number: u32) -> bool {
+        lock(&self.space).spares.contains(&number)
+    }
+
+    /// Octets of segments to be written again.
+    pub fn spare_octets(&self) -> u64 {
+        lock(&self.space).spares.len() as u64 * u64::from(self.tuning.segment)
+    }
+
+    /// Keeps these segments as they are; 0 stands for all.
+    pub fn pin(self: &Arc<Self>, numbers: impl IntoIterator<Item = u32>) -> Pins {
+        let numbers: Vec<u32> = numbers.into_iter().collect();
+        let mut space = lock(&self.space);
+        for number in &numbers {
+            *space.pins.entry(*number).or_default() += 1;
+        }
+        Pins { segments: self.clone(), numbers }
+    }
+
+    /// The segments that must stay as they are.
+    pub fn pinned(&self) -> BTreeSet<u32> {
+        lock(&self.space).pins.keys().copied().collect()
+    }
+
+    /// Whether this hole is new.
+    pub fn note_hole(&self, number: u32, first: u64, end: u64) -> bool {
+        lock(&self.space).holes.insert((number, first, end))
+    }
+
+    /// What a segment's header says of snapshots; `None` if it cannot be read.
+    pub fn pointer(&self, number: u32) -> io::Result<Option<Option<Pointer>>> {
+        let mut block = vec![0; limits::BLOCK as usize];
+        match self.file(number).and_then(|file| file.read(0, &mut block)) {
+            Ok(()) => Ok(SegmentHeader::decode(&block)
+                .filter(|h| h.store == self.store && h.segment == number)
+                .map(|h| h.snapshot)),
+            Err(e) if matches!(e.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::NotFound) => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// The payload of the record of so many octets at a place, if it is intact.
+    pub fn read_payload(&self, at: Position, len: usize) -> io::Result<Option<Vec<u8>>> {
+        let mut window = Window::new(self.file(at.segment)?)?;
+        let Some(header) = window.record(self.seed(at.segment), at.offset.into(), &self.tuning)? else {
+            return Ok(None);
+        };
+        let payload = window.get(u64::from(at.offset) + HEADER as u64, header.len as usize)?;
+        Ok(payload.filter(|_| record::footprint(header.len as usize) == len).map(<[u8]>::to_vec))
     }
 
     /// The message bytes that an extent of a message stands for, checked.
@@ -152,7 +296,8 @@ impl Segments {
         let header = header.filter(|_| record::verify(seed, head, payload)).ok_or_else(damaged)?;
         let (part, data) = PartHead::decode(payload).ok_or_else(damaged)?;
         let ours = match extent.shared {
-            Some(shared) => header.lsn == shared.part,
+            // a copy says whose it is
+            Some(shared) => shared.part == if part.blob == 0 { header.lsn } else { part.blob },
             None => part.blob == blob.0,
         };
         let mut raw = Vec::new();
@@ -171,7 +316,7 @@ impl Segments {
     }
 
     /// A dictionary that this version does not know, from the segment that was written with it.
-    fn dictionary(&self, segment: u32, number: u32) -> Option<Dictionary> {
+    pub fn dictionary(&self, segment: u32, number: u32) -> Option<Dictionary> {
         if let Some(known) = lock(&self.dictionaries).get(&number) {
             return Some(known.clone());
         }
@@ -249,6 +394,25 @@ impl Window {
 /// The first block boundary at or after a place.
 pub fn align(offset: u32) -> u32 {
     offset.next_multiple_of(limits::BLOCK)
+}
+
+/// A segment's header, if it can be read.
+pub fn header(disk: &dyn Disk, segment: u32) -> io::Result<Option<SegmentHeader>> {
+    let file = disk.open(&path(segment), false)?;
+    let mut block = vec![0; limits::BLOCK as usize];
+    match file.read(0, &mut block) {
+        Ok(()) => Ok(SegmentHeader::decode(&block)),
+        Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+/// Where a segment's records start, by its header.
+pub fn records(file: &Arc<dyn DiskFile>) -> io::Result<u32> {
+    let mut block = vec![0; limits::BLOCK as usize];
+    file.read(0, &mut block)?;
+    let len = SegmentHeader::dictionary(&block).map_or(0, |(_, len, _)| len.min(limits::RECORD));
+    Ok(align(limits::BLOCK + len as u32))
 }
 
 /// The start of a segment's records.

@@ -17,6 +17,8 @@ pub struct Tuning {
     pub checkpoint_bytes: u64,
     /// [`limits::CHECKPOINT_RECORDS`]
     pub checkpoint_records: u64,
+    /// [`limits::RECLAIM`]
+    pub reclaim: u64,
     /// The rule that does not hold.
     #[cfg(test)]
     pub broken: Option<Rule>,
@@ -31,6 +33,7 @@ impl Default for Tuning {
             log_buffer: limits::LOG_BUFFER,
             checkpoint_bytes: limits::CHECKPOINT_BYTES,
             checkpoint_records: limits::CHECKPOINT_RECORDS,
+            reclaim: limits::RECLAIM,
             #[cfg(test)]
             broken: None,
         }
@@ -50,6 +53,10 @@ pub enum Rule {
     FlushBeforeShowing,
     /// A record counts only whole.
     WholeRecords,
+    /// A segment is given back after the snapshot that stands for it, and a header that names it, are durable.
+    SnapshotBeforeRecycle,
+    /// What was copied out of a segment is durable before the segment is given back.
+    CopyBeforeRecycle,
 }
 
 impl Tuning {

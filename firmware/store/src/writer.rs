@@ -5,8 +5,10 @@ use crate::catalogue::{Catalogue, Change, Tables, commit_durably, commit_lazily}
 use crate::jobs::{Answer, Job, Reply};
 use crate::log::{Log, LogCounters, LogError, Mark};
 use crate::notify::{Floors, Recent, Watchers};
+use crate::reclaim::{ReclaimError, reclaim};
 use crate::replay::replay;
-use crate::segment::Segments;
+use crate::segment::{Pointer, Segments};
+use crate::snapshot::Writing;
 use crate::structures::Structures;
 use crate::tuning::{Rule, Tuning};
 use crate::{Options, StoreError, limits, perform};
@@ -41,6 +43,8 @@ pub struct Shared {
     pub received: AtomicU64,
     /// Durable commits of the catalogue.
     pub checkpoints: AtomicU64,
+    /// Times that space was given back.
+    pub reclaims: AtomicU64,
     /// What the log wrote.
     pub log: Arc<LogCounters>,
     /// The store was closed.
@@ -64,12 +68,20 @@ pub struct Writer {
     lost: bool,
     /// Nothing is accepted any more.
     stopped: bool,
+    /// A snapshot that is being written, and operations since its last step.
+    snapshot: Option<(Writing, u32)>,
+    /// Octets of bodies that messages have, and that none has any more.
+    space: (u64, u64),
+    /// So many octets must be dead before a snapshot is begun.
+    reclaim_at: u64,
+    mail_at_reclaim: u64,
 }
 
 impl Writer {
     /// With the log at its end. `replayed`: records that the catalogue does not have durably.
     pub fn new(shared: Arc<Shared>, log: Log, replayed: u64) -> Writer {
         let bytes_at_checkpoint = shared.log.bytes.load(Relaxed);
+        let reclaim_at = shared.segments.tuning.reclaim;
         Writer {
             shared,
             log,
@@ -80,6 +92,10 @@ impl Writer {
             behind: replayed > 0,
             lost: false,
             stopped: false,
+            snapshot: None,
+            space: (0, 0),
+            reclaim_at,
+            mail_at_reclaim: 0,
         }
     }
 
@@ -119,6 +135,9 @@ impl Writer {
         if self.stopped {
             return None;
         }
+        if self.snapshot.is_some() {
+            return Some(Duration::ZERO);
+        }
         let left = |since: Instant, limit: Duration| limit.saturating_sub(since.elapsed());
         let lazy = self.lazy_since.map(|since| left(since, limits::LAZY_FLUSH));
         let idle = self.behind.then(|| left(self.last_write, limits::CHECKPOINT_IDLE));
@@ -133,6 +152,7 @@ impl Writer {
                 Err(LogError::Broken(e)) => self.stop("the log cannot be written", &e.into()),
             }
         }
+        self.continue_snapshot();
         if self.behind && self.last_write.elapsed() >= limits::CHECKPOINT_IDLE {
             self.last_write = Instant::now();
             self.try_checkpoint();
@@ -157,6 +177,7 @@ impl Writer {
             self.last_write = Instant::now();
             self.commit(group.into_iter());
             self.checkpoint_if_due();
+            self.begin_snapshot_if_due();
         }
         match control {
             Some(Job::Close(reply)) => return Some(reply),
@@ -258,6 +279,7 @@ impl Writer {
             }
         }
         tables.finish(self.log.lsn(), self.log.end())?;
+        self.space = (tables.meta.live, tables.meta.dead);
         Ok(std::mem::take(&mut tables.changes))
     }
 
@@ -266,7 +288,11 @@ impl Writer {
     }
 
     fn is_full(&self) -> bool {
-        self.shared.segments.disk().free().is_ok_and(|free| free < self.shared.options.reserve)
+        let segments = &self.shared.segments;
+        segments
+            .disk()
+            .free()
+            .is_ok_and(|free| free.saturating_add(segments.spare_octets()) < self.shared.options.reserve)
     }
 
     /// The group is taken back; what there is of it on the disk never counts.
@@ -307,6 +333,7 @@ impl Writer {
 
     /// Opens the catalogue as it was and lets it catch up with the log.
     fn recover(&mut self) -> Result<()> {
+        self.snapshot = None;
         self.shared.recent.clear();
         let outcome = self.try_recover();
         match &outcome {
@@ -343,6 +370,88 @@ impl Writer {
         // also after a failure: not again with every operation
         self.bytes_at_checkpoint = self.shared.log.bytes.load(Relaxed);
         self.records = 0;
+    }
+
+    /// When enough is dead, what lives is written down so that the rest can be given back.
+    fn begin_snapshot_if_due(&mut self) {
+        if let Some((_, operations)) = &mut self.snapshot {
+            *operations += 1;
+            if *operations >= limits::SNAPSHOT_EVERY {
+                *operations = 0;
+                self.continue_snapshot();
+            }
+            return;
+        }
+        let (live, dead) = self.space;
+        if self.stopped || self.lost || dead < self.reclaim_at || dead < live / 8 {
+            return;
+        }
+        let begun = self.log.begin_group().map_err(|e| self.log_failed(e));
+        match begun.and_then(|_| Writing::begin(&self.shared.catalogue, &mut self.log)) {
+            Ok(writing) => self.snapshot = Some((writing, 0)),
+            Err(e) => self.no_snapshot(&e),
+        }
+    }
+
+    fn no_snapshot(&mut self, e: &StoreError) {
+        tracing::warn!("no space is given back: {e}");
+        // not again with every operation
+        self.reclaim_at = self.space.1 + self.tuning().reclaim / 4;
+    }
+
+    fn continue_snapshot(&mut self) {
+        let Some((mut writing, operations)) = self.snapshot.take() else { return };
+        if self.stopped || self.lost {
+            return;
+        }
+        match self.step(&mut writing) {
+            Ok(false) => self.snapshot = Some((writing, operations)),
+            Ok(true) => {
+                let pointer = writing.pointer;
+                // its view of the catalogue costs space
+                drop(writing);
+                match self.give_back(pointer) {
+                    Ok(()) => self.reclaim_at = self.tuning().reclaim,
+                    Err(e) => self.no_snapshot(&e),
+                }
+            }
+            Err(e) => self.no_snapshot(&e),
+        }
+    }
+
+    fn step(&mut self, writing: &mut Writing) -> Result<bool> {
+        self.log.begin_group().map_err(|e| self.log_failed(e))?;
+        let whole = writing.step(&self.shared.segments.codec, &mut self.log)?;
+        self.log.spill().map_err(|e| self.log_failed(e))?;
+        Ok(whole)
+    }
+
+    /// A snapshot is whole: what came before it and is dead is given back.
+    fn give_back(&mut self, pointer: Pointer) -> Result<()> {
+        if self.tuning().holds(Rule::SnapshotBeforeRecycle) {
+            self.log.name_snapshot(pointer).map_err(|e| self.log_failed(e))?;
+        }
+        // an older catalogue would have to be made anew after a power cut
+        self.checkpoint()?;
+        let mail = self.shared.log.mail.load(Relaxed);
+        let budget = (mail - self.mail_at_reclaim) / limits::COPY_BUDGET;
+        self.mail_at_reclaim = mail;
+        self.behind = true;
+        match reclaim(&self.shared, &mut self.log, pointer.at.segment, budget) {
+            Ok(outcome) => {
+                tracing::info!(
+                    "{} segments and {} octets given back, {} octets copied",
+                    outcome.recycled,
+                    outcome.punched,
+                    outcome.copied
+                );
+                self.space.1 = 0;
+                self.shared.reclaims.fetch_add(1, Relaxed);
+                Ok(())
+            }
+            Err(ReclaimError::Log(e)) => Err(self.log_failed(e)),
+            Err(ReclaimError::Store(e)) => Err(self.catalogue_failed(e)),
+        }
     }
 
     /// Makes the catalogue durable, the log before it.

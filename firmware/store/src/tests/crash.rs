@@ -15,17 +15,28 @@ use crate::tuning::{Rule, Tuning};
 pub struct Mutant {
     rule: Option<Rule>,
     fault: Fault,
-    /// Only runs in which flags change often and each change makes a checkpoint: the others hardly ever show it.
-    lazy: bool,
+    /// Only runs that are mostly so: the others hardly ever show it.
+    only: Option<Mostly>,
 }
 
-pub const HONEST: Mutant = Mutant { rule: None, fault: Fault::None, lazy: false };
+/// What most operations of a run are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mostly {
+    /// Anything.
+    Mixed,
+    /// Flags change, and each change makes a checkpoint.
+    Flags,
+    /// Messages come and go, so that space is given back.
+    Churn,
+}
+
+pub const HONEST: Mutant = Mutant { rule: None, fault: Fault::None, only: None };
 
 pub struct Run {
     pub random: Random,
     tuning: Tuning,
-    /// Flags change between most other operations.
-    flags_often: bool,
+    /// What most operations are.
+    mostly: Mostly,
     /// The model after each operation attempted.
     pub states: Vec<Model>,
     /// Operations that are in the store for good.
@@ -35,23 +46,38 @@ pub struct Run {
 impl Run {
     pub fn new(seed: u64, mutant: Mutant) -> Run {
         let mut random = Random::new(seed);
-        let checkpoint_records = if mutant.lazy || random.chance(25) { 1 } else { 2 + random.below(16) };
-        let tuning = Tuning { broken: mutant.rule, checkpoint_records, ..small() };
-        let flags_often = mutant.lazy || random.chance(30);
-        Run { random, tuning, flags_often, states: vec![Model::default()], acknowledged: 0 }
+        let kinds = [Mostly::Mixed, Mostly::Flags, Mostly::Churn, Mostly::Churn];
+        let mostly = mutant.only.unwrap_or(kinds[random.below(4) as usize]);
+        let checkpoint_records =
+            if mutant.only == Some(Mostly::Flags) || random.chance(25) { 1 } else { 2 + random.below(16) };
+        let mut tuning = Tuning { broken: mutant.rule, checkpoint_records, ..small() };
+        if mostly == Mostly::Churn {
+            (tuning.segment, tuning.reclaim) = (32 * 1024, 2_000);
+            if random.chance(50) {
+                tuning.checkpoint_bytes = u64::MAX;
+                tuning.checkpoint_records = 20 + random.below(100);
+            }
+        }
+        Run { random, tuning, mostly, states: vec![Model::default()], acknowledged: 0 }
     }
 
     pub fn open(&self, disk: &Sim) -> Result<Store, String> {
         open_tuned(Arc::new(disk.clone()), options(), self.tuning).map_err(|e| format!("{e:?}"))
     }
 
-    /// Operations until the disk dies or `most` are done.
-    pub fn operate(&mut self, store: &Store, most: u64) {
+    /// Operations until the disk dies or `most` are done. Answers how many of the last ones may have happened or not.
+    pub fn operate(&mut self, store: &Store, most: u64) -> usize {
         for _ in 0..most {
             let mut next = self.states.last().unwrap().clone();
-            let mut op = Op::random(&mut self.random, &next, 8_000);
-            while self.flags_often && !op.is_lazy() && self.random.chance(90) {
-                op = Op::random(&mut self.random, &next, 8_000);
+            let largest = if self.mostly == Mostly::Flags { 20_000 } else { 8_000 };
+            let mut op = Op::random(&mut self.random, &next, largest);
+            let unwanted = |op: &Op| match self.mostly {
+                Mostly::Mixed => false,
+                Mostly::Flags => !matches!(op, Op::Flags(..)),
+                Mostly::Churn => !matches!(op, Op::Deliver(..) | Op::ExpungeThese(..)),
+            };
+            while unwanted(&op) && self.random.chance(90) {
+                op = Op::random(&mut self.random, &next, largest);
             }
             let wanted = next.run(&op);
             self.states.push(next);
@@ -63,10 +89,11 @@ impl Run {
                 Ok(_) if !op.is_lazy() && wanted.is_some() && store.stats().log_syncs > before => {
                     self.acknowledged = self.states.len() - 1;
                 }
-                Err(StoreError::Stopped | StoreError::Io(_)) => return,
+                Err(StoreError::Stopped | StoreError::Io(_)) => return 1,
                 _ => {}
             }
         }
+        0
     }
 
     /// Which of the states the store is in; from now on it must not go back.
@@ -87,16 +114,17 @@ impl Run {
     }
 }
 
-/// One run with one crash while working and one while recovering.
-fn crash(seed: u64, mutant: Mutant) -> Result<(), String> {
+/// One run with one crash while working and one while recovering. Answers whether space was given back after them.
+fn crash(seed: u64, mutant: Mutant) -> Result<bool, String> {
     let mut run = Run::new(seed, mutant);
     let disk = Sim::new();
     // within an operation, or between two
+    let most = if run.mostly == Mostly::Churn { 120 } else { 60 };
     let (after, most) = match run.random.chance(70) {
-        true => (1 + run.random.below(300), 60),
-        false => (u64::MAX, 1 + run.random.below(40)),
+        true => (1 + run.random.below(300), most),
+        false => (u64::MAX, 1 + run.random.below(most)),
     };
-    if mutant.lazy || run.random.chance(50) {
+    if mutant.only.is_some() || run.random.chance(50) {
         disk.count_log_only();
     }
     disk.arm(if run.random.chance(50) { after } else { after / 4 + 1 }, mutant.fault);
@@ -126,9 +154,11 @@ fn crash(seed: u64, mutant: Mutant) -> Result<(), String> {
     if !faults.is_empty() {
         return Err(format!("{faults:#?}"));
     }
+    let given_back = store.inner.shared.reclaims.load(std::sync::atomic::Ordering::Relaxed) > 0;
     store.close().map_err(|e| e.to_string())?;
     crate::disk::Disk::remove(&disk, crate::catalogue::FILE).map_err(|e| e.to_string())?;
-    run.settle(&run.open(&disk)?)
+    run.settle(&run.open(&disk)?)?;
+    Ok(given_back)
 }
 
 /// Moments to try, of which the ordinary test tries `few`.
@@ -138,11 +168,14 @@ pub fn points(few: u64) -> u64 {
 
 #[test]
 fn nothing_acknowledged_is_lost_when_the_power_goes() {
+    let mut given_back = 0;
     for seed in 0..points(300) {
-        if let Err(e) = crash(seed, HONEST) {
-            panic!("seed {seed}: {e}");
+        match crash(seed, HONEST) {
+            Ok(given) => given_back += u64::from(given),
+            Err(e) => panic!("seed {seed}: {e}"),
         }
     }
+    assert!(given_back > 0, "no run came as far as giving space back");
 }
 
 /// Whether the harness finds the mistake within as many runs.
@@ -167,12 +200,22 @@ fn an_answer_before_the_flush_is_noticed() {
 
 #[test]
 fn a_checkpoint_before_the_log_is_noticed() {
-    assert!(noticed(Mutant { rule: Some(Rule::LogBeforeCheckpoint), lazy: true, ..HONEST }));
+    assert!(noticed(Mutant { rule: Some(Rule::LogBeforeCheckpoint), only: Some(Mostly::Flags), ..HONEST }));
 }
 
 #[test]
 fn showing_what_is_not_durable_is_noticed() {
     assert!(noticed(Mutant { rule: Some(Rule::FlushBeforeShowing), ..HONEST }));
+}
+
+#[test]
+fn giving_back_before_the_snapshot_is_durable_is_noticed() {
+    assert!(noticed(Mutant { rule: Some(Rule::SnapshotBeforeRecycle), only: Some(Mostly::Churn), ..HONEST }));
+}
+
+#[test]
+fn giving_back_before_the_copies_are_durable_is_noticed() {
+    assert!(noticed(Mutant { rule: Some(Rule::CopyBeforeRecycle), only: Some(Mostly::Churn), ..HONEST }));
 }
 
 #[test]

@@ -42,7 +42,7 @@ impl Bench {
 
     fn reopen(&self) -> Log {
         let (_, _, end, lsn) = self.scan();
-        Log::open(self.segments.clone(), Arc::new(LogCounters::default()), end, lsn).unwrap()
+        Log::open(self.segments.clone(), Arc::new(LogCounters::default()), (end, lsn), None).unwrap()
     }
 
     fn flush(&self, log: &mut Log, records: &[u8]) {

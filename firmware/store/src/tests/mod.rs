@@ -9,6 +9,7 @@ mod model;
 mod properties;
 mod sharing;
 mod sim;
+mod space;
 
 use crate::*;
 

@@ -16,6 +16,7 @@ pub fn small() -> Tuning {
         log_buffer: 6_000,
         checkpoint_bytes: 60_000,
         checkpoint_records: 13,
+        reclaim: 12_000,
         ..Tuning::default()
     }
 }

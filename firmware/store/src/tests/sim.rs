@@ -68,7 +68,8 @@ struct State {
 
 #[derive(Debug, Clone, Default)]
 struct Contents {
-    named: bool,
+    /// Its durable name.
+    named: Option<String>,
     now: Vec<u8>,
     flushed: Vec<u8>,
     pending: Vec<Pending>,
@@ -135,15 +136,19 @@ impl Sim {
         let mut files = BTreeMap::new();
         for (name, contents) in &state.files {
             let contents = lock(contents);
-            if contents.named || random.chance(50) {
-                let survived = contents.survive(random);
-                files.insert(name.clone(), Contents::durable(survived));
-            }
+            let name = match &contents.named {
+                None if random.chance(50) => continue,
+                // a rename that may not have been kept
+                Some(old) if random.chance(50) => old.clone(),
+                _ => name.clone(),
+            };
+            let survived = contents.survive(random);
+            files.insert(name.clone(), Contents::durable(&name, survived));
         }
         for (name, contents) in &state.removed {
             if !files.contains_key(name) && random.chance(50) {
                 let survived = lock(contents).survive(random);
-                files.insert(name.clone(), Contents::durable(survived));
+                files.insert(name.clone(), Contents::durable(name, survived));
             }
         }
         Sim::holding(files)
@@ -173,9 +178,9 @@ impl Sim {
 }
 
 impl Contents {
-    fn durable(bytes: Vec<u8>) -> Arc<Mutex<Contents>> {
+    fn durable(name: &str, bytes: Vec<u8>) -> Arc<Mutex<Contents>> {
         let flushed = bytes.clone();
-        Arc::new(Mutex::new(Contents { named: true, now: bytes, flushed, pending: Vec::new() }))
+        Arc::new(Mutex::new(Contents { named: Some(name.to_owned()), now: bytes, flushed, pending: Vec::new() }))
     }
 
     /// As the next process sees it, with the write that was in flight.
@@ -280,9 +285,22 @@ impl Disk for Sim {
             return Err(io::Error::other("no power"));
         }
         if let Some(contents) = state.files.remove(name)
-            && lock(&contents).named
+            && let Some(old) = lock(&contents).named.clone()
         {
-            state.removed.push((name.to_owned(), contents));
+            state.removed.push((old, contents.clone()));
+        }
+        Ok(())
+    }
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        let mut state = lock(&self.state);
+        if state.dead {
+            return Err(io::Error::other("no power"));
+        }
+        let contents = state.files.remove(from).ok_or(io::ErrorKind::NotFound)?;
+        if let Some(before) = state.files.insert(to.to_owned(), contents)
+            && let Some(old) = lock(&before).named.clone()
+        {
+            state.removed.push((old, before.clone()));
         }
         Ok(())
     }
@@ -299,7 +317,7 @@ impl Disk for Sim {
         match state.step(true, true)? {
             Verdict::Do if state.fault == Fault::NameFlushLies => Ok(()),
             Verdict::Do => {
-                state.files.values().for_each(|c| lock(c).named = true);
+                state.files.iter().for_each(|(name, c)| lock(c).named = Some(name.clone()));
                 state.removed.clear();
                 Ok(())
             }
@@ -366,6 +384,9 @@ impl DiskFile for SimFile {
     }
     fn set_len(&self, len: u64) -> io::Result<()> {
         self.change(Pending::SetLen(len))
+    }
+    fn punch(&self, offset: u64, len: u64) -> io::Result<()> {
+        self.change(Pending::Write(offset, vec![0; len as usize]))
     }
     fn sync(&self) -> io::Result<()> {
         let mut state = lock(&self.state);

@@ -1,0 +1,319 @@
+//! Snapshots: what the catalogue holds at one moment, written into the log, so that the records before it are needed no more.
+//!
+//! BEGIN stands for the moment; rows follow, other records between them; END says that they are all there. Whoever makes the catalogue
+//! anew begins with the rows and applies what comes after BEGIN. Every segment's header names the last whole snapshot before it.
+
+use crate::StoreError;
+use crate::body::Codec;
+use crate::catalogue::{
+    self, ACCOUNTS, BLOBS, BlobRow, Catalogue, KEYWORDS, MAILBOXES, MESSAGES, META, MailboxRow, Row, SHARED,
+    SUBSCRIPTIONS, SharedRow, Tables, VANISHED, commit_lazily,
+};
+use crate::log::Log;
+use crate::record::{Event, Kind, Position, Snapshot, SnapshotRows};
+use crate::scan::Scanner;
+use crate::segment::{self, Pointer, Segments};
+use redb::{Key, ReadTransaction, ReadableTable, TableDefinition, Value};
+use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
+use std::ops::Bound;
+use std::sync::Arc;
+
+type Result<T, E = StoreError> = std::result::Result<T, E>;
+
+/// Rows in one record.
+const PAGE: usize = 1_000;
+/// Kinds of rows.
+const TABLES: u8 = 8;
+
+/// Rows of one table.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Rows {
+    /// Accounts.
+    Accounts(Vec<u32>),
+    /// Account and name.
+    Subscriptions(Vec<(u32, SmolStr)>),
+    /// Mailboxes.
+    Mailboxes(Vec<(u32, MailboxRow)>),
+    /// Mailbox, bit, keyword.
+    Keywords(Vec<(u32, u16, SmolStr)>),
+    /// Mailbox, MODSEQ, first and last UID.
+    Vanished(Vec<(u32, u64, u32, u32)>),
+    /// Mailbox, UID, message.
+    Messages(Vec<(u32, u32, Row)>),
+    /// Bodies.
+    Blobs(Vec<(u64, BlobRow)>),
+    /// Parts that bodies share.
+    Shared(Vec<(u64, SharedRow)>),
+}
+
+impl Rows {
+    fn len(&self) -> usize {
+        match self {
+            Rows::Accounts(v) => v.len(),
+            Rows::Subscriptions(v) => v.len(),
+            Rows::Mailboxes(v) => v.len(),
+            Rows::Keywords(v) => v.len(),
+            Rows::Vanished(v) => v.len(),
+            Rows::Messages(v) => v.len(),
+            Rows::Blobs(v) => v.len(),
+            Rows::Shared(v) => v.len(),
+        }
+    }
+}
+
+/// A page of a table: the rows after a key.
+fn page<K: Key + 'static, V: Value + 'static, R>(
+    view: &ReadTransaction,
+    definition: TableDefinition<'static, K, V>,
+    after: Option<K::SelfType<'_>>,
+    row: impl Fn(K::SelfType<'_>, V::SelfType<'_>) -> Result<R>,
+) -> Result<Vec<R>> {
+    let table = view.open_table(definition)?;
+    let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+    let range = table.range::<K::SelfType<'_>>((from, Bound::Unbounded))?;
+    range
+        .take(PAGE)
+        .map(|entry| {
+            let (key, value) = entry?;
+            row(key.value(), value.value())
+        })
+        .collect()
+}
+
+/// The next rows of table number `which`.
+fn rows_after(view: &ReadTransaction, which: u8, last: Option<&Rows>) -> Result<Rows> {
+    let read = |bytes: &[u8]| catalogue::value::<BlobRow>(bytes);
+    Ok(match (which, last) {
+        (0, Some(Rows::Accounts(v))) => Rows::Accounts(page(view, ACCOUNTS, v.last().copied(), |k, ()| Ok(k))?),
+        (0, _) => Rows::Accounts(page(view, ACCOUNTS, None, |k, ()| Ok(k))?),
+        (1, last) => {
+            let after = match last {
+                Some(Rows::Subscriptions(v)) => v.last().map(|(a, n)| (*a, n.as_str())),
+                _ => None,
+            };
+            Rows::Subscriptions(page(view, SUBSCRIPTIONS, after, |(a, n), ()| Ok((a, SmolStr::new(n))))?)
+        }
+        (2, last) => {
+            let after = match last {
+                Some(Rows::Mailboxes(v)) => v.last().map(|(id, _)| *id),
+                _ => None,
+            };
+            Rows::Mailboxes(page(view, MAILBOXES, after, |id, row| Ok((id, catalogue::value(row)?)))?)
+        }
+        (3, last) => {
+            let after = match last {
+                Some(Rows::Keywords(v)) => v.last().map(|(m, n, _)| (*m, *n)),
+                _ => None,
+            };
+            Rows::Keywords(page(view, KEYWORDS, after, |(m, n), word| Ok((m, n, SmolStr::new(word))))?)
+        }
+        (4, last) => {
+            let after = match last {
+                Some(Rows::Vanished(v)) => v.last().map(|(m, n, first, _)| (*m, *n, *first)),
+                _ => None,
+            };
+            Rows::Vanished(page(view, VANISHED, after, |(m, n, first), end| Ok((m, n, first, end)))?)
+        }
+        (5, last) => {
+            let after = match last {
+                Some(Rows::Messages(v)) => v.last().map(|(m, uid, _)| (*m, *uid)),
+                _ => None,
+            };
+            Rows::Messages(page(view, MESSAGES, after, |(m, uid), row| Ok((m, uid, Row::decode(row)?)))?)
+        }
+        (6, last) => {
+            let after = match last {
+                Some(Rows::Blobs(v)) => v.last().map(|(id, _)| *id),
+                _ => None,
+            };
+            Rows::Blobs(page(view, BLOBS, after, |id, row| Ok((id, read(row)?)))?)
+        }
+        (_, last) => {
+            let after = match last {
+                Some(Rows::Shared(v)) => v.last().map(|(id, _)| *id),
+                _ => None,
+            };
+            Rows::Shared(page(view, SHARED, after, |id, row| Ok((id, catalogue::value(row)?)))?)
+        }
+    })
+}
+
+/// A snapshot that is being written.
+pub struct Writing {
+    view: ReadTransaction,
+    /// Where it begins.
+    pub pointer: Pointer,
+    records: u32,
+    which: u8,
+    last: Option<Rows>,
+}
+
+impl Writing {
+    /// Begins one of what the catalogue holds now, which is all that the log says.
+    pub fn begin(catalogue: &Catalogue, log: &mut Log) -> Result<Writing> {
+        let view = catalogue.view()?;
+        let meta = catalogue::meta(&view.open_table(META)?)?.unwrap_or_default();
+        let begin = Snapshot { last_mailbox: meta.last_mailbox, last_uid_validity: meta.last_uid_validity };
+        let at = log.append(0, &Event::SnapshotBegin(begin))?;
+        Ok(Writing { view, pointer: Pointer { at, lsn: log.lsn() }, records: 0, which: 0, last: None })
+    }
+
+    /// Writes some rows; answers whether it is whole.
+    pub fn step(&mut self, codec: &Codec, log: &mut Log) -> Result<bool> {
+        let begin = self.pointer.lsn;
+        if self.which == TABLES {
+            log.append(0, &Event::SnapshotEnd(begin, self.records))?;
+            return Ok(true);
+        }
+        let rows = rows_after(&self.view, self.which, self.last.as_ref())?;
+        let len = rows.len();
+        if len > 0 {
+            let bytes = postcard::to_stdvec(&rows).map_err(|_| catalogue::damaged())?;
+            let raw = bytes.len() as u32;
+            let (coding, data) = codec.compress(bytes)?;
+            log.append(0, &Event::SnapshotRows(SnapshotRows { begin, coding, raw, data }))?;
+            self.records += 1;
+        }
+        if len < PAGE {
+            self.which += 1;
+            self.last = None;
+        } else {
+            self.last = Some(rows);
+        }
+        Ok(false)
+    }
+}
+
+/// Fills an empty catalogue with the rows of a whole snapshot.
+pub fn load(catalogue: &Catalogue, segments: &Arc<Segments>, pointer: Pointer) -> Result<()> {
+    let mut scanner = Scanner::at(segments.clone(), pointer)?;
+    let mut begin = None;
+    let mut position = Position::default();
+    while let Some(found) = scanner.next()? {
+        if !matches!(found.header.kind, Kind::SnapshotBegin | Kind::SnapshotRows | Kind::SnapshotEnd) {
+            continue;
+        }
+        let (lsn, segment) = (found.header.lsn, found.segment);
+        match Event::decode(found.header.kind, found.payload) {
+            Some(Event::SnapshotBegin(meta)) if lsn == pointer.lsn => {
+                begin = Some(meta);
+                position = scanner.position();
+            }
+            Some(Event::SnapshotRows(rows)) if rows.begin == pointer.lsn => {
+                let mut raw = Vec::new();
+                let find = |number| segments.dictionary(segment, number);
+                segments
+                    .codec
+                    .decompress(rows.coding, rows.raw as usize, &rows.data, find, &mut raw)
+                    .ok_or_else(catalogue::damaged)?;
+                insert(catalogue, postcard::from_bytes(&raw).map_err(|_| catalogue::damaged())?)?;
+            }
+            Some(Event::SnapshotEnd(of, _)) if of == pointer.lsn => break,
+            _ => {}
+        }
+    }
+    let Some(meta) = begin else { return Ok(()) };
+    let txn = catalogue.write()?;
+    {
+        let mut tables = Tables::open(&txn)?;
+        tables.meta.last_mailbox = meta.last_mailbox;
+        tables.meta.last_uid_validity = meta.last_uid_validity;
+        tables.finish(pointer.lsn, position)?;
+    }
+    commit_lazily(txn)
+}
+
+fn insert(catalogue: &Catalogue, rows: Rows) -> Result<()> {
+    let txn = catalogue.write()?;
+    {
+        let mut t = Tables::open(&txn)?;
+        match rows {
+            Rows::Accounts(v) => v.into_iter().try_for_each(|a| t.accounts.insert(a, ()).map(drop))?,
+            Rows::Subscriptions(v) => {
+                v.iter().try_for_each(|(a, n)| t.subscriptions.insert((*a, n.as_str()), ()).map(drop))?;
+            }
+            Rows::Mailboxes(v) => {
+                for (id, row) in v {
+                    t.names.insert((row.account, row.name.as_str()), id)?;
+                    t.put_mailbox(id, &row)?;
+                }
+            }
+            Rows::Keywords(v) => {
+                v.iter().try_for_each(|(m, n, w)| t.keywords.insert((*m, *n), w.as_str()).map(drop))?
+            }
+            Rows::Vanished(v) => {
+                v.into_iter().try_for_each(|(m, n, first, last)| t.vanished.insert((m, n, first), last).map(drop))?;
+            }
+            Rows::Messages(v) => {
+                for (mailbox, uid, row) in v {
+                    t.put_row(mailbox, uid, &row)?;
+                    t.meta.messages += 1;
+                    t.meta.message_bytes = t.meta.message_bytes.saturating_add(row.size);
+                }
+            }
+            Rows::Blobs(v) => {
+                for (id, row) in v.into_iter().filter(|(_, row)| row.references > 0) {
+                    t.meta.live += row.own();
+                    t.put_blob(id, &row)?;
+                }
+            }
+            Rows::Shared(v) => {
+                for (id, row) in v.into_iter().filter(|(_, row)| row.references > 0) {
+                    t.meta.live += u64::from(row.stored);
+                    if t.hashes.get(row.hash)?.is_none() {
+                        t.hashes.insert(row.hash, id)?;
+                    }
+                    t.put_shared(id, &row)?;
+                }
+            }
+        }
+        let (lsn, end) = (t.meta.lsn, t.meta.end);
+        t.finish(lsn, end)?;
+    }
+    commit_lazily(txn)
+}
+
+/// Where the last whole snapshot begins: the newest header that can be read knows.
+pub fn find(segments: &Arc<Segments>) -> Result<Option<Pointer>> {
+    let numbers = segment::numbers(segments.disk().as_ref())?;
+    for number in numbers.iter().rev() {
+        if let Some(pointer) = segments.pointer(*number)? {
+            match pointer {
+                None => break,
+                Some(pointer) if Scanner::at(segments.clone(), pointer)?.begins(pointer.lsn)? => {
+                    return Ok(Some(pointer));
+                }
+                Some(_) => {}
+            }
+        }
+    }
+    // nothing was given back yet where the first segment is still there
+    if numbers.first().is_none_or(|first| *first == 1) { Ok(None) } else { search(segments) }
+}
+
+/// Reads all there is for the last whole snapshot.
+fn search(segments: &Arc<Segments>) -> Result<Option<Pointer>> {
+    let mut scanner = Scanner::whole(segments.clone(), None)?;
+    let (mut begun, mut whole) = (Vec::new(), None);
+    let mut records = 0;
+    while let Some(found) = scanner.next()? {
+        let (lsn, at) = (found.header.lsn, found.at);
+        match found.header.kind {
+            Kind::SnapshotBegin => {
+                begun = vec![Pointer { at, lsn }];
+                records = 0;
+            }
+            Kind::SnapshotRows => records += 1,
+            Kind::SnapshotEnd => {
+                let of = Event::decode(found.header.kind, found.payload);
+                whole = match (of, begun.pop()) {
+                    (Some(Event::SnapshotEnd(of, count)), Some(p)) if of == p.lsn && count == records => Some(p),
+                    _ => whole,
+                };
+            }
+            _ => {}
+        }
+    }
+    Ok(whole)
+}
