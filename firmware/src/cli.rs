@@ -21,10 +21,12 @@ Roost holds a household's mail and serves it to every mail program on the LAN.
   roost import --account ADDRESS FILE|DIR... --data DIR
   roost check --data DIR
   roost stats --json --data DIR
+  roost rescue LOG-DIR OUT-DIR
 
 Every port is its standard number plus N (--port-offset): imap 143, imaps 993, pop3 110, pop3s 995, smtp 25,
 submission 587, submissions 465, lmtp 24, http 80, https 443. ADDRESS of --listen is an IP address; by default
-every address of the machine. All commands but `serve` talk to the running daemon, or open the data themselves.";
+every address of the machine. All commands but `serve` talk to the running daemon, or open the data themselves;
+`rescue` needs nothing but the segments of a log (the folder `log` of the data, or a copy).";
 
 /// One thing to do.
 #[derive(Debug)]
@@ -37,6 +39,8 @@ pub enum Command {
     Serve(Options),
     /// Ask the daemon, or the data itself.
     Ask { data: PathBuf, request: Request },
+    /// Mail out of a bare log.
+    Rescue { from: PathBuf, to: PathBuf },
     /// Bring mail in from files.
     Import { data: PathBuf, account: Address, paths: Vec<PathBuf> },
 }
@@ -86,6 +90,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, String
         }
         ["check"] => ask(Request::Check),
         ["stats"] => ask(Request::Stats),
+        ["rescue", from, to] => Ok(Command::Rescue { from: from.into(), to: to.into() }),
         other => Err(format!("{:?} is not a command (roost --help shows what there is)", other.join(" "))),
     }
 }

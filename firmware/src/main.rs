@@ -10,6 +10,7 @@ mod doors;
 mod import;
 mod limits;
 mod metrics;
+mod rescue;
 mod serve;
 mod web_front;
 
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
         }
         Command::Serve(options) => serve::serve(options),
         Command::Ask { data, request } => control::ask(&data, request, &mut say),
+        Command::Rescue { from, to } => rescue::rescue(&from, &to, &mut say),
         Command::Import { data, account, paths } => import::import(&data, account, &paths, &mut say),
     };
     match done {

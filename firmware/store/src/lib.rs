@@ -23,6 +23,7 @@ mod reader;
 mod reclaim;
 mod record;
 mod replay;
+mod rescue;
 mod scan;
 mod segment;
 mod snapshot;
@@ -37,6 +38,7 @@ pub use draft::Draft;
 pub use error::{OpenError, StoreError};
 pub use model::*;
 pub use notify::Watch;
+pub use rescue::{Rescued, rescue};
 
 use jobs::{Job, Reply};
 use plan::Which;

@@ -4,6 +4,7 @@ mod basics;
 mod crash;
 mod damage;
 mod faults;
+mod independent;
 mod log_end;
 mod model;
 mod properties;

@@ -1,0 +1,119 @@
+//! Mail out of a bare log: a copied folder of segments, without catalogue and settings, whole or not.
+
+use crate::catalogue::{self, BLOBS, Catalogue, MAILBOXES, MESSAGES, NAMES, SHARED};
+use crate::disk::{Disk, DiskFile, Memory, ReadOnly};
+use crate::model::{AccountId, BlobId, MailboxName, Uid};
+use crate::replay::replay;
+use crate::segment::{self, Segments, VERSION};
+use crate::tuning::Tuning;
+use crate::{OpenError, StoreError, limits};
+use redb::ReadableTable;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A message found in a bare log.
+#[derive(Debug)]
+pub struct Rescued {
+    /// Whose it is.
+    pub account: AccountId,
+    /// Where it is.
+    pub mailbox: MailboxName,
+    /// Its UID there.
+    pub uid: Uid,
+    /// INTERNALDATE, Unix seconds.
+    pub internal_date: i64,
+    /// Its octets, or why they cannot be read.
+    pub body: Result<Vec<u8>, StoreError>,
+}
+
+/// Segments of a folder, read only; anything else in memory.
+#[derive(Debug)]
+struct Bare {
+    dir: PathBuf,
+    memory: Memory,
+}
+
+impl Disk for Bare {
+    fn open(&self, name: &str, create: bool) -> io::Result<Arc<dyn DiskFile>> {
+        match name.strip_prefix("log/") {
+            Some(segment) if !create => Ok(Arc::new(ReadOnly::open(&self.dir.join(segment))?)),
+            Some(_) => Err(io::ErrorKind::ReadOnlyFilesystem.into()),
+            None => self.memory.open(name, create),
+        }
+    }
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.memory.remove(name)
+    }
+    fn rename(&self, _: &str, _: &str) -> io::Result<()> {
+        Err(io::ErrorKind::ReadOnlyFilesystem.into())
+    }
+    fn list(&self, folder: &str) -> io::Result<Vec<String>> {
+        if folder != "log" {
+            return self.memory.list(folder);
+        }
+        let mut names = Vec::new();
+        for entry in std::fs::read_dir(&self.dir)? {
+            names.extend(entry?.file_name().into_string());
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+    fn sync_names(&self) -> io::Result<()> {
+        Ok(())
+    }
+    fn free(&self) -> io::Result<u64> {
+        Ok(u64::MAX)
+    }
+}
+
+/// Hands every message of the log in this folder to `each`, until that fails. The folder is only read.
+pub fn rescue(dir: &Path, each: impl FnMut(Rescued) -> io::Result<()>) -> Result<(), OpenError> {
+    let io = |e| OpenError::Io(dir.to_path_buf(), e);
+    let disk: Arc<dyn Disk> = Arc::new(Bare { dir: dir.to_path_buf(), memory: Memory::new() });
+    let mut store = None;
+    for number in segment::numbers(disk.as_ref()).map_err(io)? {
+        if let Some(header) = segment::header(disk.as_ref(), number).map_err(io)? {
+            if header.version != VERSION {
+                let version = format!("log format {}, this program knows {VERSION}", header.version);
+                return Err(OpenError::Version(dir.to_path_buf(), version));
+            }
+            store = Some(header.store);
+        }
+    }
+    let store = store.ok_or_else(|| io(io::Error::new(io::ErrorKind::NotFound, "no segment of a log is here")))?;
+    let segments = Arc::new(Segments::new(disk.clone(), store, Tuning::default()));
+    all(&segments, each).map_err(|e| match e {
+        StoreError::Io(e) => OpenError::Io(dir.to_path_buf(), io::Error::other(e)),
+        e => io(io::Error::other(e)),
+    })
+}
+
+fn all(segments: &Arc<Segments>, mut each: impl FnMut(Rescued) -> io::Result<()>) -> Result<(), StoreError> {
+    let catalogue = Catalogue::open(segments.disk().clone(), catalogue::FILE, limits::RESCUE_CACHE)?;
+    replay(&catalogue, segments)?;
+    let view = catalogue.view()?;
+    let (names, messages) = (view.open_table(NAMES)?, view.open_table(MESSAGES)?);
+    let (mailboxes, blobs, parts) = (view.open_table(MAILBOXES)?, view.open_table(BLOBS)?, view.open_table(SHARED)?);
+    for entry in names.iter()? {
+        let (name, id) = entry?;
+        let id = id.value();
+        let account = AccountId(catalogue::mailbox_row(&mailboxes, id)?.account);
+        let mailbox = MailboxName::stored(name.value().1.into());
+        catalogue::rows(&messages, id, (0, u32::MAX), |uid, row| {
+            let blob = BlobId(row.blob);
+            let body = catalogue::body(&blobs, &parts, blob).and_then(|body| {
+                let mut octets = Vec::new();
+                for extent in &body.extents {
+                    octets.extend_from_slice(&segments.read_extent(blob, extent)?);
+                }
+                Ok(octets)
+            });
+            let uid = Uid::new(uid).ok_or_else(catalogue::damaged)?;
+            let (mailbox, internal_date) = (mailbox.clone(), row.internal_date);
+            each(Rescued { account, mailbox, uid, internal_date, body })?;
+            Ok(true)
+        })?;
+    }
+    Ok(())
+}

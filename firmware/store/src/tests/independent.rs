@@ -1,0 +1,109 @@
+//! `read-log.py`, written from LOG-FORMAT.md alone, reads the same mail from the log.
+
+use super::model::{Model, Op};
+use super::properties::{options, small};
+use super::sim::Random;
+use super::*;
+use crate::open::open_tuned;
+use crate::tuning::Tuning;
+use std::collections::BTreeMap;
+use std::process::Command;
+
+type Mail = BTreeMap<(u32, String, u32), Vec<u8>>;
+
+fn ours(store: &Store) -> Mail {
+    let mut mail = Mail::new();
+    for account in super::model::ACCOUNTS {
+        for mailbox in store.mailboxes(account).unwrap() {
+            for row in store.messages(mailbox.id, Uid::MIN..=Uid::MAX, usize::MAX).unwrap() {
+                let mut body = Vec::new();
+                store.read(row.blob, 0..u64::MAX, &mut body).unwrap();
+                mail.insert((account.0, mailbox.name.as_str().to_owned(), row.uid.get()), body);
+            }
+        }
+    }
+    mail
+}
+
+fn theirs(dir: &Path) -> Mail {
+    let out = tempfile::tempdir().unwrap();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("read-log.py");
+    let done = Command::new("python3").arg(script).arg(dir.join("log")).arg(out.path()).output();
+    let done = done.expect("this test needs python3");
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let mut mail = Mail::new();
+    let mut folders = vec![out.path().to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let inside = path.strip_prefix(out.path()).unwrap().to_str().unwrap();
+            let (account, rest) = inside.split_once('/').unwrap();
+            let (mailbox, uid) = rest.strip_suffix(".eml").unwrap().rsplit_once('/').unwrap();
+            let key = (account.parse().unwrap(), mailbox.to_owned(), uid.parse().unwrap());
+            mail.insert(key, std::fs::read(&path).unwrap());
+        }
+    }
+    mail
+}
+
+fn rescued(dir: &Path) -> Mail {
+    let mut mail = Mail::new();
+    rescue(&dir.join("log"), |message| {
+        let key = (message.account.0, message.mailbox.as_str().to_owned(), message.uid.get());
+        mail.insert(key, message.body.unwrap());
+        Ok(())
+    })
+    .unwrap();
+    mail
+}
+
+#[test]
+fn a_folder_without_a_log_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let error = rescue(dir.path(), |_| Ok(())).unwrap_err().to_string();
+    assert!(error.contains(dir.path().to_str().unwrap()) && error.ends_with("no segment of a log is here"), "{error}");
+}
+
+fn open(dir: &Path) -> Store {
+    let disk = Arc::new(crate::disk::Directory::open(dir).unwrap());
+    open_tuned(disk, options(), Tuning { segment: 32 * 1024, reclaim: 2_000, ..small() })
+        .map_err(|fault| fault.at(dir))
+        .unwrap()
+}
+
+#[test]
+fn a_stranger_reads_the_mail_from_the_log() {
+    let can_unzip = ["import compression.zstd", "import zstandard"]
+        .iter()
+        .any(|import| Command::new("python3").args(["-c", import]).output().is_ok_and(|o| o.status.success()))
+        || Command::new("zstd").arg("-V").output().is_ok();
+    // bodies that do not compress can be read in any case
+    let compressible = |op: &Op| matches!(op, Op::Deliver(_, body) if body.ends_with(b"\r\n"));
+    let mut given_back = 0;
+    for seed in 0..2 {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut random, mut model) = (Random::new(seed), Model::default());
+        for _ in 0..4 {
+            let store = open(dir.path());
+            for _ in 0..40 {
+                let op = Op::random(&mut random, &model, 8_000);
+                let remove = matches!(op, Op::Remove(_));
+                if !remove && (can_unzip || !compressible(&op)) && op.run(&store).is_ok() {
+                    model.run(&op);
+                }
+            }
+            given_back += store.inner.shared.reclaims.load(std::sync::atomic::Ordering::Relaxed);
+            let mail = ours(&store);
+            store.close().unwrap();
+            let read = theirs(dir.path());
+            assert_eq!(read.keys().collect::<Vec<_>>(), mail.keys().collect::<Vec<_>>());
+            assert!(read == mail);
+            assert!(rescued(dir.path()) == mail);
+        }
+    }
+    assert!(given_back > 0 || !can_unzip, "no log has a snapshot");
+}
