@@ -211,6 +211,12 @@ impl Daemon {
         address
     }
 
+    /// Panics if any part of it has: a connection that ends is not always noticed by its client.
+    pub fn assert_sound(&self) {
+        let log = self.log();
+        assert!(!log.iter().any(|line| line.contains("panicked at")), "the daemon panicked:\n{}", log.join("\n"));
+    }
+
     /// What it logged.
     pub fn log(&self) -> Vec<String> {
         self.log.lock().expect("no test panics with this lock").clone()
@@ -223,7 +229,9 @@ impl Drop for Daemon {
             drop(process.stdin.take());
             process.wait_until_gone();
         }
-        if std::thread::panicking() {
+        if !std::thread::panicking() {
+            self.assert_sound();
+        } else {
             eprintln!("the daemon's log:\n{}", self.log().join("\n"));
         }
     }

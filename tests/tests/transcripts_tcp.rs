@@ -5,6 +5,7 @@ use system_tests::play::play_named;
 
 fn play(name: &str) {
     play_named(name, Daemon::shared());
+    Daemon::shared().assert_sound();
 }
 
 include!(concat!(env!("OUT_DIR"), "/transcripts.rs"));
