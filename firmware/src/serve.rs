@@ -276,11 +276,12 @@ fn announce(options: &Options, house: &House, board: &dyn Board) {
         IpAddr::V4(ip) => ip.to_string(),
     };
     let port = if options.port_offset == 0 { String::new() } else { format!(":{}", HTTPS + options.port_offset) };
-    println!("\n  Roost {} is ready.\n", env!("CARGO_PKG_VERSION"));
-    match &house.settings.get().setup_code {
-        Some(code) => println!("  Set it up:   https://{host}{port}/\n  Setup code:  {}\n", code.as_str()),
-        None => println!("  Its pages:   https://{host}{port}/\n"),
-    }
+    let pages = match &house.settings.get().setup_code {
+        Some(code) => format!("  Set it up:   https://{host}{port}/\n  Setup code:  {}\n", code.as_str()),
+        None => format!("  Its pages:   https://{host}{port}/\n"),
+    };
+    // In one piece: nothing from the log gets between its lines.
+    println!("\n  Roost {} is ready.\n\n{pages}", env!("CARGO_PKG_VERSION"));
     tracing::info!(imaps = Door::Imaps.port() + options.port_offset, "serving {}", options.data.display());
 }
 

@@ -16,6 +16,8 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(60);
 /// The ports a daemon opens, before the offset.
 const PORTS: [u16; 11] = [25, 24, 110, 143, 465, 587, 993, 995, 80, 443, 4190];
+/// The last line with words of what a daemon says when it is ready.
+const WELCOME_ENDS: [&str; 2] = ["Setup code:", "Its pages:"];
 /// Starts the daemon and ends it when the test's process ends, however that happens: standard input closes then. Removes
 /// `$0` after it, if that names a directory.
 const KEEPER: &str = r#""$@" </dev/null & pid=$!; echo "pid $pid"; exec >/dev/null 2>&1; read -r _; kill "$pid"; wait
@@ -283,7 +285,7 @@ fn spawn(data: &Path, offset: u16, scratch: Option<&Path>, log: &Arc<Mutex<Vec<S
     let deadline = Instant::now() + PATIENCE;
     loop {
         match lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-            Ok(line) if line.contains(" is ready") => break,
+            Ok(line) if WELCOME_ENDS.iter().any(|end| line.trim().starts_with(end)) => break,
             Ok(line) => pid = pid.or(line.strip_prefix("pid ").and_then(|n| n.parse().ok()).and_then(Pid::from_raw)),
             Err(e) => {
                 drop(stdin);
