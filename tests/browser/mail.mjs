@@ -2,7 +2,7 @@
 
 import { connect } from "node:tls";
 
-const PATIENCE = 15_000;
+const PATIENCE = 30_000;
 
 // A TLS connection read line by line.
 class Line {

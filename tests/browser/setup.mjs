@@ -224,7 +224,7 @@ async function newPage(browser) {
     deviceScaleFactor: Number(process.env.SCALE ?? 1),
     acceptDownloads: true,
   });
-  context.setDefaultTimeout(15_000);
+  context.setDefaultTimeout(30_000);
   context.on("request", (request) => {
     const ours = new URL(request.url()).origin === origin;
     watch.expect(ours, `${request.frame().url()} asks ${request.url()}`);
