@@ -4,9 +4,10 @@ LISTEN ?= 127.0.0.1
 OFFSET ?= 1000
 BOARD_OFFSET ?= 2000
 CARGO ?= cargo
+ROUNDS ?= 12
 PROFILE ?= quick
 
-.PHONY: run packages test test-board test-thunderbird bench wear lint cross board-image qemu
+.PHONY: run packages test test-board test-updates test-thunderbird bench wear lint cross board-image qemu
 
 # A mail server on this machine, with its data in ./data. LISTEN=0.0.0.0 lets the LAN in.
 run:
@@ -30,6 +31,12 @@ test-board: packages board-image
 # Thunderbird, headless, with a profile of its own.
 test-thunderbird: packages
 	$(CARGO) test --locked -p system-tests --features thunderbird --test thunderbird -- --nocapture
+
+# Updates good and broken, power cuts among them, in QEMU: the board always ends on a working slot with all mail. ROUNDS
+# is how many; 12 have each kind of breakage once, 100 take some hours.
+test-updates: packages board-image
+	qemu/broken-updates.sh target/board/developer
+	ROUNDS=$(ROUNDS) $(CARGO) test --locked -p system-tests --features board --test updates -- --nocapture
 
 # A report, not a test: rates, writes, memory, sizes, beside Dovecot where it can be had. With the board, if it has been built.
 bench:

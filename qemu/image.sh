@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Assembles the quick board image, without root and without building a kernel.
 #
-#   image.sh [--developer] ROOST-BINARY DIRECTORY      leaves DIRECTORY/{disk.img,kernel,initrd,u-boot.bin,slot.img}
+#   image.sh [--developer] ROOST-BINARY DIRECTORY      leaves DIRECTORY/{disk.img,kernel,initrd,u-boot.bin,slot.img,update.roost}
 #
 # Debian's arm64 cloud kernel, BusyBox and ext4 tools; our binary; our init scripts, partitions and file tree, which the
 # Buildroot image uses too (../buildroot). --developer adds a root shell on the consoles; a released image has none.
@@ -11,7 +11,10 @@ here=$(cd "$(dirname "$0")" && pwd)
 tree=$here/../buildroot
 cache=${ROOST_CACHE:-$HOME/.cache/roost}
 suite=bookworm
-modules=(virtio_mmio virtio_blk virtio_net virtio-rng virtio_console squashfs vfat nls_ascii nls_cp437)
+board=qemu_aarch64_virt
+# Signs updates; made here if it is not there. Never in the repository.
+key=${ROOST_UPDATE_KEY:-$cache/update.key}
+modules=(virtio_mmio virtio_blk virtio_net virtio-rng virtio_console squashfs vfat nls_ascii nls_cp437 softdog)
 # Programs and libraries besides BusyBox, with the packages they come from.
 packages=(busybox-static e2fsprogs util-linux libc6 libext2fs2 libcom-err2 libblkid1 libuuid1 libsmartcols1)
 programs=(e2fsck resize2fs partx)
@@ -87,6 +90,16 @@ build_initrd() {
   rm -rf "$work/initrd"
 }
 
+bundle() { cargo run -q --locked --manifest-path "$here/../Cargo.toml" -p board --bin roost-bundle -- "$@"; }
+
+# The same contents as a signed update.
+build_update() {
+  local format
+  format=$(sed -n 's/^pub const VERSION: u32 = \([0-9]*\);$/\1/p' "$here/../firmware/store/src/segment.rs")
+  [ -n "$format" ] || die "firmware/store/src/segment.rs does not tell the store's format"
+  bundle make --key "$key" --board $board --version "$version" --store-format "$format" "$build/slot.img" "$build/update.roost"
+}
+
 # The read-only root: the distribution's programs, our tree, our binary.
 build_root() {
   local root=$build/root
@@ -94,7 +107,8 @@ build_root() {
   mkdir -p "$root"/{data,dev,etc,proc,run,sys,tmp,var/log}
   cp -a "$tree/overlay/." "$root/"
   install -m 755 "$binary" "$root/usr/bin/roost"
-  printf 'VERSION=%s\nBUILT=%s\n' "$version" "$built" >"$root/etc/roost-release"
+  printf 'VERSION=%s\nBUILT=%s\nBOARD=%s\n' "$version" "$built" "$board" >"$root/etc/roost-release"
+  bundle key "$key" >"$root/etc/roost-update.keys"
   if [ -n "$developer" ]; then
     cp -a "$tree/board/developer/overlay/." "$root/"
     cat "$tree/board/developer/inittab" >>"$root/etc/inittab"
@@ -118,17 +132,18 @@ flock 7
 [ -e "$parts/complete" ] || prepare
 flock -u 7
 
-version=$(git -C "$here" describe --always --dirty 2>/dev/null || echo unknown)
+version=${ROOST_VERSION:-$(git -C "$here" describe --always --dirty 2>/dev/null || echo unknown)}
 built=$(git -C "$here" log -1 --format=%ct 2>/dev/null || stat -c %Y "$binary")
 build=$out/build
 rm -rf "$build"
 mkdir -p "$build/empty"
 build_root
 "$tree/board/common/slot-image.sh" 0x40400000 "$build/root.squashfs" "$parts/vmlinuz" "$parts/initrd.gz" "$build/slot.img"
+build_update
 build_boot
 genimage --config "$tree/board/common/partitions.cfg" --rootpath "$build/empty" --tmppath "$build/tmp" --inputpath "$build" \
   --outputpath "$build" >"$build/log" 2>&1 || die "$(tail -n 5 "$build/log")"
-mv "$build/disk.img" "$build/slot.img" "$out/"
+mv "$build/disk.img" "$build/slot.img" "$build/update.roost" "$out/"
 cp /usr/lib/u-boot/qemu_arm64/u-boot.bin "$out/u-boot.bin"
 cp "$parts/vmlinuz" "$out/kernel"
 cp "$parts/initrd.gz" "$out/initrd"

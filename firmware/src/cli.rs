@@ -22,6 +22,9 @@ Roost holds a household's mail and serves it to every mail program on the LAN.
   roost check --data DIR
   roost stats --json --data DIR
   roost rescue LOG-DIR OUT-DIR
+  roost update FILE|-         (on a board: installs a signed update, restarts into it)
+  roost slots                 (on a board: what runs, and what is in the other slot)
+  roost keep --data DIR       (on a board, as root: watches over the daemon, takes updates)
 
 Every port is its standard number plus N (--port-offset): imap 143, imaps 993, pop3 110, pop3s 995, smtp 25,
 submission 587, submissions 465, lmtp 24, http 80, https 443. ADDRESS of --listen is an IP address; by default
@@ -37,6 +40,12 @@ pub enum Command {
     Version,
     /// Run the daemon.
     Serve(Options),
+    /// Watch over the daemon.
+    Keep(crate::keeper::Options),
+    /// Install an update: from a file, or from standard input.
+    Update { bundle: Option<PathBuf> },
+    /// Tell about the root slots.
+    Slots,
     /// Ask the daemon, or the data itself.
     Ask { data: PathBuf, request: Request },
     /// Mail out of a bare log.
@@ -75,6 +84,10 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, String
         ["serve"] => {
             Ok(Command::Serve(Options { data: data()?, port_offset: flags.port_offset, listen: flags.listen }))
         }
+        ["keep"] => Ok(Command::Keep(crate::keeper::Options { data: data()?, port_offset: flags.port_offset })),
+        ["update", "-"] => Ok(Command::Update { bundle: None }),
+        ["update", _] => Ok(Command::Update { bundle: Some(PathBuf::from(&flags.words[1])) }),
+        ["slots"] => Ok(Command::Slots),
         ["account", "add", who] => ask(Request::AccountAdd { address: address(who)?, password: password(&flags)? }),
         ["account", "list"] => ask(Request::AccountList),
         ["account", "remove", who] => ask(Request::AccountRemove { address: address(who)? }),

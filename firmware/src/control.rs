@@ -34,6 +34,8 @@ pub enum Request {
     Check,
     /// The store's counters.
     Stats,
+    /// Whether the store takes mail; name and password for one login from this machine, if there is an account.
+    Probe,
 }
 
 /// One message of an import; its octets follow the line.
@@ -102,7 +104,17 @@ impl Wire {
         Wire::new(ours, Some(local))
     }
 
-    fn new(stream: UnixStream, local: Option<std::thread::JoinHandle<()>>) -> Result<Wire, String> {
+    /// Reaches the daemon, which has to be there and to answer each time within `patience`.
+    pub fn to_daemon(data: &Path, patience: std::time::Duration) -> Result<Wire, String> {
+        let stream = UnixStream::connect(DataDir::new(data).control_socket());
+        let stream = stream.map_err(|e| format!("no daemon answers: {e}"))?;
+        let limited = stream.set_read_timeout(Some(patience)).and(stream.set_write_timeout(Some(patience)));
+        limited.map_err(|e| format!("control socket: {e}"))?;
+        Wire::new(stream, None)
+    }
+
+    /// The asking end of a connection.
+    pub fn new(stream: UnixStream, local: Option<std::thread::JoinHandle<()>>) -> Result<Wire, String> {
         let writer = stream.try_clone().map_err(|e| format!("control socket: {e}"))?;
         Ok(Wire { reader: BufReader::new(stream), writer, local })
     }
@@ -115,6 +127,10 @@ impl Wire {
     /// Sends octets as they are.
     pub fn send_bytes(&mut self, bytes: &[u8]) -> Result<(), String> {
         self.writer.write_all(bytes).map_err(|e| format!("control socket: {e}"))
+    }
+    /// Nothing more is sent.
+    pub fn end_of_data(&mut self) -> Result<(), String> {
+        self.writer.shutdown(std::net::Shutdown::Write).map_err(|e| format!("control socket: {e}"))
     }
     /// The next line of the answer.
     pub fn answer(&mut self) -> Result<Answer, String> {
@@ -135,7 +151,15 @@ impl Drop for Wire {
     }
 }
 
-fn read_line<T: for<'a> Deserialize<'a>>(reader: &mut impl BufRead) -> Result<Option<T>, String> {
+/// Sends one line of an answer.
+pub fn reply(mut writer: impl Write, answer: &Answer) -> Result<(), String> {
+    let mut line = serde_json::to_vec(answer).map_err(|e| e.to_string())?;
+    line.push(b'\n');
+    writer.write_all(&line).map_err(|e| format!("control socket: {e}"))
+}
+
+/// Reads one line; nothing at the end of the connection.
+pub fn read_line<T: for<'a> Deserialize<'a>>(reader: &mut impl BufRead) -> Result<Option<T>, String> {
     let mut line = Vec::new();
     reader.take(limits::CONTROL_LINE).read_until(b'\n', &mut line).map_err(|e| format!("control socket: {e}"))?;
     if line.is_empty() {
@@ -170,9 +194,7 @@ struct Desk<'h> {
 
 impl Desk<'_> {
     fn say(&mut self, answer: &Answer) -> Result<(), String> {
-        let mut line = serde_json::to_vec(answer).map_err(|e| e.to_string())?;
-        line.push(b'\n');
-        self.writer.write_all(&line).map_err(|e| format!("control socket: {e}"))
+        reply(&mut self.writer, answer)
     }
     fn line(&mut self, text: impl Into<String>) -> Result<(), String> {
         self.say(&Answer::Line(text.into()))
@@ -190,6 +212,7 @@ impl Desk<'_> {
             Request::AppPasswordAdd { address, name } => self.app_password_add(&address, &name),
             Request::Import { account } => self.import(&account),
             Request::Check => self.check(),
+            Request::Probe => self.probe(),
             Request::Stats => {
                 let stats = serde_json::to_string(&self.house.store.stats()).map_err(|e| e.to_string())?;
                 self.line(stats)
@@ -232,6 +255,14 @@ impl Desk<'_> {
         })?;
         tracing::info!(account = %address, device = name, "app password added");
         self.line(password)
+    }
+
+    fn probe(&mut self) -> Result<(), String> {
+        self.house.store.health().map_err(|e| format!("store: {e}"))?;
+        match self.house.settings.directory().lend(self.house.clock.now()) {
+            Some((user, password)) => self.line(user).and_then(|()| self.line(password)),
+            None => Ok(()),
+        }
     }
 
     fn check(&mut self) -> Result<(), String> {

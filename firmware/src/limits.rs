@@ -50,3 +50,13 @@ pub const RESERVE: u64 = 32 * 1024 * 1024;
 pub const NETWORK_CHECK: Duration = Duration::from_secs(60);
 /// How often the time is written down.
 pub const CLOCK_SAVE: Duration = Duration::from_secs(6 * 3600);
+/// How often a healthy daemon is probed.
+pub const PROBE: Duration = Duration::from_secs(60);
+/// How often one is probed that is new or not healthy.
+pub const PROBE_TRIAL: Duration = Duration::from_secs(5);
+/// An update that stalls for this long is given up.
+pub const KEEPER: Duration = Duration::from_secs(60);
+/// Between the answer to an update and the restart.
+pub const LAST_WORD: Duration = Duration::from_secs(2);
+/// A restart in good order takes no longer; the daemon alone may take half a minute.
+pub const RESTART: Duration = Duration::from_secs(120);

@@ -8,8 +8,10 @@ mod control;
 mod data_dir;
 mod doors;
 mod import;
+mod keeper;
 mod limits;
 mod metrics;
+mod probe;
 mod rescue;
 mod serve;
 mod web_front;
@@ -32,6 +34,9 @@ fn main() -> ExitCode {
             Ok(())
         }
         Command::Serve(options) => serve::serve(options),
+        Command::Keep(options) => keeper::keep(&options, &say),
+        Command::Update { bundle } => update(bundle),
+        Command::Slots => keeper::order(&keeper::Order::Status, std::io::empty(), &mut say),
         Command::Ask { data, request } => control::ask(&data, request, &mut say),
         Command::Rescue { from, to } => rescue::rescue(&from, &to, &mut say),
         Command::Import { data, account, paths } => import::import(&data, account, &paths, &mut say),
@@ -39,6 +44,17 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => fail(&why),
+    }
+}
+
+/// Hands a bundle to the keeper.
+fn update(bundle: Option<std::path::PathBuf>) -> Result<(), String> {
+    match bundle {
+        None => keeper::order(&keeper::Order::Install, std::io::stdin().lock(), &mut say),
+        Some(path) => {
+            let file = std::fs::File::open(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+            keeper::order(&keeper::Order::Install, file, &mut say)
+        }
     }
 }
 

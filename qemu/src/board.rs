@@ -139,6 +139,22 @@ impl Board {
         self.console.wait_for(text, timeout)
     }
 
+    /// How many lines the console has said.
+    pub fn console_length(&self) -> usize {
+        self.console.count()
+    }
+
+    /// The first line of the console from number `from` on that contains one of `texts`.
+    pub fn wait_for_any(&self, from: usize, texts: &[&str], timeout: Duration) -> Result<Line> {
+        let wanted = |line: &str| texts.iter().any(|text| line.contains(text));
+        self.console.wait_for_from(from, wanted, &texts.join(" or "), timeout)
+    }
+
+    /// The board is about to restart by itself: the next command waits for the shell of the next start.
+    pub fn expect_restart(&self) {
+        lock(&self.shell).forget();
+    }
+
     /// What the console has said so far.
     pub fn console(&self) -> Vec<Line> {
         self.console.lines()

@@ -109,14 +109,30 @@ impl Console {
         self.news.notify_all();
     }
 
+    /// How many lines there were so far.
+    pub(crate) fn count(&self) -> usize {
+        let state = self.lock();
+        state.dropped + state.lines.len()
+    }
+
     /// The first line that contains `text`, at once or within `timeout`.
     pub(crate) fn wait_for(&self, text: &str, timeout: Duration) -> Result<Line> {
+        self.wait_for_from(0, |line| line.contains(text), text, timeout)
+    }
+
+    /// The first line from number `next` on that is the wanted one.
+    pub(crate) fn wait_for_from(
+        &self,
+        mut next: usize,
+        wanted: impl Fn(&str) -> bool,
+        text: &str,
+        timeout: Duration,
+    ) -> Result<Line> {
         let deadline = Instant::now() + timeout;
-        let mut next = 0;
         let mut state = self.lock();
         loop {
             let skip = next.max(state.dropped) - state.dropped;
-            if let Some(line) = state.lines.iter().skip(skip).find(|line| line.text.contains(text)) {
+            if let Some(line) = state.lines.iter().skip(skip).find(|line| wanted(&line.text)) {
                 return Ok(line.clone());
             }
             next = state.dropped + state.lines.len();

@@ -78,6 +78,12 @@ impl Shell {
         self.stream.write_all(format!("{command}\n").as_bytes()).context(|| "board's shell".into())
     }
 
+    /// The shell goes away; another one will say that it is ready.
+    pub(crate) fn forget(&mut self) {
+        self.ready = false;
+        self.buffer.clear();
+    }
+
     fn wait_ready(&mut self, deadline: Instant) -> Result<()> {
         while !self.ready {
             if let Some(at) = find(&self.buffer, READY.as_bytes()) {

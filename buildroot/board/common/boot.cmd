@@ -109,7 +109,8 @@ else
   part uuid ${devtype} ${devnum}:${part} uuid
   setenv root PARTUUID=${uuid}
 fi
-setenv bootargs "${roost_console} root=${root} ro rootwait roost.slot=${slot} quiet panic=-1 ${roost_args}"
+# A kernel that does not find its root in a minute panics and starts again: waiting for ever would cost no try.
+setenv bootargs "${roost_console} root=${root} ro rootwait=60 roost.slot=${slot} quiet panic=-1 ${roost_args}"
 part start ${devtype} ${devnum} ${part} begin
 if ${devtype} read ${fit} ${begin} 1 && itest.l *${fit} == 73717368; then
   # Behind the squashfs: its length, rounded up to 4 KiB, in sectors.

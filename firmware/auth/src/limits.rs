@@ -47,3 +47,5 @@ pub const DELAY_THIRD: Duration = Duration::from_secs(1);
 pub const DELAY_LONGEST: Duration = Duration::from_secs(30);
 /// Wait before the answer to a try that is not checked.
 pub const DELAY_THROTTLED: Duration = Duration::from_secs(5);
+/// A lent login is good for this long.
+pub const LENT: Duration = Duration::from_secs(60);

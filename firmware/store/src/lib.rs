@@ -49,6 +49,9 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
+/// The version of the format in which this program writes the store; a store of another version it does not open.
+pub const FORMAT: u32 = segment::VERSION;
+
 /// Called after a commit that changed a watched mailbox. Carries no data, may come early, late or doubled; must not block.
 pub type Waker = Arc<dyn Fn() + Send + Sync>;
 

@@ -214,3 +214,20 @@ fn nothing_secret_is_printed() {
     let directory = directory(vec![chosen(account(1, "anna@example.org", &[]), "correct horse")]);
     assert_eq!(format!("{directory:?}"), "Directory { accounts: 1, .. }");
 }
+
+#[test]
+fn a_lent_login_works_once_from_this_machine_for_a_minute() {
+    assert_eq!(directory(vec![]).lend(NOW), None);
+    let directory = directory(vec![account(2, "ben@example.org", &[]), account(1, "anna@example.org", &[])]);
+    let (user, password) = directory.lend(NOW).unwrap();
+    assert_eq!(user, "anna@example.org");
+    assert_eq!(accepted(&directory, "ben@example.org", &password), None);
+    let elsewhere = directory.login(&user, &password, IpAddr::from([192, 168, 1, 2]), NOW);
+    assert!(matches!(elsewhere, Login::Refused { .. }));
+    assert_eq!(accepted(&directory, &user, &password), Some(1));
+    assert_eq!(accepted(&directory, &user, &password), None);
+
+    let (user, late) = directory.lend(NOW).unwrap();
+    let then = NOW + Duration::from_secs(61);
+    assert!(matches!(directory.login(&user, &late, PEER, then), Login::Refused { .. }));
+}

@@ -1,0 +1,376 @@
+//! `roost keep`: the small process with root's rights that watches over the box. It feeds the hardware watchdog, probes the
+//! daemon and acts on what `board::health` concludes, marks a new slot good or goes back, and takes updates over a socket that
+//! only root and the daemon can use. What comes over that socket is checked before it is believed (`board::bundle`).
+
+use crate::control::{Answer, Wire, read_line, reply};
+use crate::{limits, probe};
+use board::blocks::Device;
+use board::bundle::Refusal;
+use board::health::{Action, Health, Patience};
+use board::slots::Slots;
+use board::watchdog::{INTERVAL as TICK, Watchdog};
+use embedded_svc::io::Write as _;
+use embedded_svc::ota::{Ota, OtaUpdate};
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::io::{BufReader, Read};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Where the keeper listens.
+pub const SOCKET: &str = "/run/roost-keeper.sock";
+/// The supervisor writes the daemon's process here.
+const DAEMON_PID: &str = "/run/roost.pid";
+
+/// How to keep.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The daemon's data.
+    pub data: PathBuf,
+    /// Added to every standard port.
+    pub port_offset: u16,
+}
+
+/// What the keeper can be asked.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Order {
+    /// Which slot runs, what is in the other.
+    Status,
+    /// A bundle follows, to the end of the stream; after success the box restarts into it.
+    Install,
+}
+
+/// Tells whoever stands before the console.
+type Say = &'static (dyn Fn(&str) + Sync);
+
+type Shared = Arc<Mutex<Slots<Device>>>;
+
+/// Keeps the box; ends only with an error. On a machine without slots, which is none of our boards, nothing is ever restarted
+/// but the daemon.
+pub fn keep(options: &Options, say: Say) -> Result<(), String> {
+    let slots = match Slots::of_this_machine(store::FORMAT, Box::new(restart)) {
+        Ok(slots) => Some(Arc::new(Mutex::new(slots))),
+        Err(why) => {
+            say(&format!("keeper: {why}"));
+            None
+        }
+    };
+    let watchdog = slots.as_ref().and_then(|_| Watchdog::start());
+    let mut on_trial = false;
+    if let Some(slots) = &slots {
+        on_trial = lock(slots).on_trial().map_err(|e| format!("boot state: {e}"))?;
+        if on_trial {
+            let slots = lock(slots);
+            say(&format!("keeper: slot {}, version {}, has to prove itself", slots.running(), slots.version()));
+        }
+        listen(slots.clone(), &options.data, say)?;
+    }
+    watch(options, Health::new(patience(), on_trial), watchdog, slots.as_ref(), say)
+}
+
+/// Probes, acts, feeds the watchdog.
+fn watch(
+    options: &Options,
+    mut health: Health,
+    mut watchdog: Option<Watchdog>,
+    slots: Option<&Shared>,
+    say: Say,
+) -> Result<(), String> {
+    let began = Instant::now();
+    let (ask, asked) = channel::<()>();
+    let (tell, told) = channel();
+    let (data, offset) = (options.data.clone(), options.port_offset);
+    // A thread of its own: a daemon that answers slowly must not starve the watchdog.
+    std::thread::spawn(move || while asked.recv().is_ok() && tell.send(probe::probe(&data, offset)).is_ok() {});
+    let (mut next, mut waiting, mut last) = (began, false, Ok(()));
+    loop {
+        if let Some(watchdog) = watchdog.as_mut().filter(|_| health.feed()) {
+            watchdog.feed().map_err(|e| format!("watchdog: {e}"))?;
+        }
+        if !waiting && Instant::now() >= next {
+            ask.send(()).map_err(|_| "the probe's thread ended".to_owned())?;
+            waiting = true;
+        }
+        match told.recv_timeout(TICK) {
+            Ok(outcome) => {
+                if let Some(why) = outcome.as_ref().err().filter(|_| outcome != last) {
+                    say(&format!("keeper: not healthy: {why}"));
+                }
+                (last, waiting) = (outcome, false);
+                act(health.probed(began.elapsed(), last.is_ok()), slots, say);
+                let soon = health.on_trial() || last.is_err();
+                next = Instant::now() + if soon { limits::PROBE_TRIAL } else { limits::PROBE };
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return Err("the probe's thread ended".into()),
+        }
+    }
+}
+
+/// What the health asks for.
+fn act(action: Action, slots: Option<&Shared>, say: Say) {
+    let trouble = match (action, slots) {
+        (Action::MarkGood, Some(slots)) => {
+            let mut slots = lock(slots);
+            let done = slots.mark_running_slot_valid();
+            say(&format!("keeper: slot {}, version {}, is good", slots.running(), slots.version()));
+            done.map_err(|e| e.to_string())
+        }
+        (Action::GoBack, Some(slots)) => {
+            say("keeper: this version does not work, going back to the other");
+            Err(lock(slots).mark_running_slot_invalid_and_reboot().to_string())
+        }
+        (Action::EndDaemon, _) => {
+            say("keeper: the mail daemon does not answer, ending it");
+            end_daemon()
+        }
+        (Action::RestartBoard, Some(_)) => {
+            say("keeper: the box does not get well, restarting it");
+            Err(restart().to_string())
+        }
+        (Action::Wait, _) | (_, None) => Ok(()),
+    };
+    if let Err(why) = trouble {
+        say(&format!("keeper: {why}"));
+    }
+}
+
+/// Ends the daemon, also one that was stopped; the supervisor starts it again.
+fn end_daemon() -> Result<(), String> {
+    let pid = fs::read_to_string(DAEMON_PID).map_err(|e| format!("{DAEMON_PID}: {e}"))?;
+    let pid = pid.trim().parse().ok().and_then(rustix::process::Pid::from_raw);
+    let pid = pid.ok_or_else(|| format!("{DAEMON_PID}: no process"))?;
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).map_err(|e| e.to_string())
+}
+
+/// Restarts in good order; by force if that does not come about. Does not return unless even that failed.
+fn restart() -> std::io::Error {
+    if std::process::Command::new("/sbin/reboot").status().is_ok_and(|status| status.success()) {
+        std::thread::sleep(limits::RESTART);
+    }
+    rustix::fs::sync();
+    match rustix::system::reboot(rustix::system::RebootCommand::Restart) {
+        Ok(()) => std::io::ErrorKind::Interrupted.into(),
+        Err(e) => e.into(),
+    }
+}
+
+/// How patient to be: `roost.prove=SECONDS` on the kernel's command line makes everything as many times shorter, for tests.
+fn patience() -> Patience {
+    let normal = Patience::default();
+    let arguments = fs::read_to_string("/proc/cmdline").unwrap_or_default();
+    shortened(normal, &arguments).unwrap_or(normal)
+}
+
+fn shortened(normal: Patience, arguments: &str) -> Option<Patience> {
+    let seconds = arguments.split_ascii_whitespace().find_map(|word| word.strip_prefix("roost.prove="))?;
+    let prove = Duration::from_secs(seconds.parse().ok().filter(|seconds| (1..=600).contains(seconds))?);
+    let scale = |time: Duration| time.mul_f64(prove.as_secs_f64() / normal.prove.as_secs_f64());
+    let [prove, trial, daemon, board] = [normal.prove, normal.trial, normal.daemon, normal.board].map(scale);
+    Some(Patience { prove, trial, daemon, board })
+}
+
+fn lock(slots: &Mutex<Slots<Device>>) -> MutexGuard<'_, Slots<Device>> {
+    slots.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Answers on the socket, one thread for each of at most a few connections.
+fn listen(slots: Shared, data: &Path, say: Say) -> Result<(), String> {
+    let fault = |e: std::io::Error| format!("{SOCKET}: {e}");
+    match fs::remove_file(SOCKET) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(fault(e)),
+        _ => {}
+    }
+    let listener = UnixListener::bind(SOCKET).map_err(fault)?;
+    // The daemon's group is the one that its data belongs to.
+    fs::set_permissions(SOCKET, fs::Permissions::from_mode(0o660)).map_err(fault)?;
+    if let Ok(data) = fs::metadata(data) {
+        std::os::unix::fs::chown(SOCKET, None, Some(data.gid())).map_err(fault)?;
+    }
+    std::thread::spawn(move || {
+        // One after the other: an update has to be whole before the next thing is asked, and silence ends it.
+        for stream in listener.incoming().flatten() {
+            match answer(&stream, &slots) {
+                Ok(None) => {}
+                Ok(Some(installed)) => {
+                    say(&format!("keeper: {installed}"));
+                    // Whoever asked hears the answer before the network goes.
+                    std::thread::sleep(limits::LAST_WORD);
+                    say(&format!("keeper: {}", restart()));
+                }
+                Err(why) => say(&format!("keeper: {why}")),
+            }
+        }
+    });
+    Ok(())
+}
+
+/// Carries out one order; what was installed, if something was.
+fn answer(stream: &UnixStream, slots: &Shared) -> Result<Option<String>, String> {
+    let limited = stream.set_read_timeout(Some(limits::KEEPER)).and(stream.set_write_timeout(Some(limits::KEEPER)));
+    limited.map_err(|e| e.to_string())?;
+    let mut reader = BufReader::with_capacity(64 * 1024, stream);
+    let Some(order) = read_line(&mut reader)? else { return Ok(None) };
+    let done = match order {
+        Order::Status => status(slots),
+        Order::Install => install(&mut reader, slots).map_err(|e| e.to_string()),
+    };
+    match done {
+        Ok(line) => {
+            // Installed is installed, also if nobody is there any more to hear of it.
+            let heard = reply(stream, &Answer::Line(line.clone())).and_then(|()| reply(stream, &Answer::Done));
+            let installed = matches!(order, Order::Install).then_some(line);
+            if installed.is_none() { heard.map(|()| None) } else { Ok(installed) }
+        }
+        Err(why) => reply(stream, &Answer::Error(why.clone())).and(Err(format!("an update was refused: {why}"))),
+    }
+}
+
+/// Takes a bundle; one sentence on success.
+fn install(bundle: &mut impl Read, slots: &Shared) -> Result<String, Refusal> {
+    let mut slots = lock(slots);
+    let mut update = slots.initiate_update()?;
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        match bundle.read(&mut buffer)? {
+            0 => break,
+            n => update.write_all(&buffer[..n])?,
+        }
+    }
+    let version = update.manifest().map(|manifest| manifest.version.clone()).unwrap_or_default();
+    update.complete()?;
+    Ok(format!("version {version} is installed; the box restarts into it"))
+}
+
+fn status(slots: &Shared) -> Result<String, String> {
+    let slots = lock(slots);
+    let slot = |slot: Result<embedded_svc::ota::Slot, Refusal>| {
+        let slot = slot.map_err(|e| e.to_string())?;
+        let version = slot.firmware.map(|firmware| firmware.version.to_string());
+        Ok::<_, String>(serde_json::json!({ "slot": slot.label, "state": slot.state, "version": version }))
+    };
+    let (running, other) = (slot(slots.get_running_slot())?, slot(slots.get_update_slot())?);
+    Ok(serde_json::json!({ "running": running, "other": other }).to_string())
+}
+
+/// The asking end: gives an order to this machine's keeper, with what follows it.
+pub fn order(order: &Order, mut follows: impl Read, print: &mut dyn FnMut(&str)) -> Result<(), String> {
+    let stream = UnixStream::connect(SOCKET).map_err(|_| "this machine takes no updates: no keeper runs".to_owned())?;
+    let mut wire = Wire::new(stream, None)?;
+    wire.send(order)?;
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        let n = follows.read(&mut buffer).map_err(|e| format!("the update cannot be read: {e}"))?;
+        // The keeper says why it hears no more.
+        if n == 0 || wire.send_bytes(&buffer[..n]).is_err() {
+            break;
+        }
+    }
+    if let Err(why) = wire.end_of_data() {
+        tracing::debug!("{why}");
+    }
+    loop {
+        match wire.answer()? {
+            Answer::Line(line) => print(&line),
+            Answer::Done => return Ok(()),
+            Answer::Error(why) => return Err(why),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use board::boot_state::SlotName;
+    use board::bundle::{Manifest, Policy};
+    use ring::signature::{Ed25519KeyPair, KeyPair};
+
+    const CHUNK: usize = 256 * 1024;
+
+    /// A box in files, with the key that its updates are signed with.
+    fn slots(folder: &Path) -> (Shared, Ed25519KeyPair) {
+        let key = Ed25519KeyPair::from_seed_unchecked(&[7; 32]).unwrap();
+        let mut public = [0; 32];
+        public.copy_from_slice(key.public_key().as_ref());
+        let device = |name: &str, size: u64| {
+            let path = folder.join(name);
+            fs::File::create(&path).unwrap().set_len(size).unwrap();
+            Device::open(&path).unwrap()
+        };
+        let devices = (device("disk", 1 << 20), device("idle", 4 * CHUNK as u64));
+        let policy = Policy { keys: vec![public], board: "virt".into(), store_format: 1, capacity: u64::MAX };
+        let never = Box::new(|| std::io::Error::other("nothing restarts in a test"));
+        let slots = Slots::new(devices, SlotName::A, "1.0", policy, never).unwrap();
+        (Arc::new(Mutex::new(slots)), key)
+    }
+
+    fn bundle(key: &Ed25519KeyPair) -> Vec<u8> {
+        let contents = vec![42; CHUNK + 5];
+        let (size, chunks) = board::bundle::hash(contents.as_slice()).unwrap();
+        let (board, version) = ("virt".into(), "2.0".into());
+        let manifest = Manifest { board, version, built: 0, store_format: 1, store_reads: 1, size, chunks };
+        let mut bytes = Vec::new();
+        board::bundle::write(&manifest, key, contents.as_slice(), &mut bytes).unwrap();
+        bytes
+    }
+
+    /// Gives an order over a socket; what the keeper did, and what it said.
+    fn ask(slots: &Shared, order: &Order, follows: &[u8]) -> (Result<Option<String>, String>, Vec<Answer>) {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let slots = slots.clone();
+        let keeper = std::thread::spawn(move || answer(&theirs, &slots));
+        let mut wire = Wire::new(ours, None).unwrap();
+        wire.send(order).unwrap();
+        // A refusal may come before everything is sent.
+        let _ = wire.send_bytes(follows);
+        let _ = wire.end_of_data();
+        let said = std::iter::from_fn(|| wire.answer().ok()).collect();
+        (keeper.join().unwrap(), said)
+    }
+
+    #[test]
+    fn an_update_over_the_socket_is_installed_and_told_of() {
+        let folder = tempfile::tempdir().unwrap();
+        let (slots, key) = slots(folder.path());
+        let (done, said) = ask(&slots, &Order::Install, &bundle(&key));
+        assert!(done.unwrap().unwrap().contains("version 2.0"));
+        assert!(matches!(said.as_slice(), [Answer::Line(_), Answer::Done]));
+        let (done, said) = ask(&slots, &Order::Status, b"");
+        assert_eq!(done, Ok(None));
+        let [Answer::Line(line), Answer::Done] = said.as_slice() else { panic!("{said:?}") };
+        let status: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert_eq!(status["running"]["version"], "1.0");
+        assert_eq!((&status["other"]["version"], &status["other"]["state"]), (&"2.0".into(), &"Unverified".into()));
+    }
+
+    #[test]
+    fn an_update_that_is_refused_is_told_why() {
+        let folder = tempfile::tempdir().unwrap();
+        let (slots, _) = slots(folder.path());
+        let stranger = Ed25519KeyPair::from_seed_unchecked(&[8; 32]).unwrap();
+        for (bytes, why) in [(bundle(&stranger), "signed"), (b"GIF89a".to_vec(), "early"), (vec![0; 1 << 20], "bundle")]
+        {
+            let (done, said) = ask(&slots, &Order::Install, &bytes);
+            assert!(done.unwrap_err().contains(why));
+            assert!(matches!(said.as_slice(), [Answer::Error(said)] if said.contains(why)), "{said:?}");
+        }
+        assert_eq!(lock(&slots).state().unwrap().sequence, 0);
+    }
+
+    #[test]
+    fn patience_is_shortened_in_proportion() {
+        let normal = Patience::default();
+        let short = shortened(normal, "quiet roost.prove=18 panic=-1\n").unwrap();
+        assert_eq!(short.prove, Duration::from_secs(18));
+        assert_eq!(short.trial, normal.trial / 10);
+        assert_eq!(short.board, normal.board / 10);
+        for arguments in ["", "quiet", "roost.prove=", "roost.prove=0", "roost.prove=99999", "roost.prove=-1"] {
+            assert_eq!(shortened(normal, arguments), None, "{arguments}");
+        }
+    }
+}
