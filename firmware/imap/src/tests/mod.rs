@@ -10,6 +10,7 @@ mod hostile;
 mod lists;
 mod login;
 mod mailboxes;
+mod mutants;
 mod races;
 mod resync;
 mod scram;
