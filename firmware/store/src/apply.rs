@@ -220,11 +220,20 @@ fn copy(t: &mut Tables<'_>, account: u32, e: &Copied) -> Result<()> {
     // every UID of the ranges existed when this was logged: its copy's UID follows from its place among them
     let sources = e.uids.iter().flat_map(|(first, last)| *first..=*last);
     let mut last = None;
+    let mut same: Option<(KeywordBits, KeywordBits)> = None;
     for (source, uid) in sources.zip(e.first..) {
         last = Some(uid);
         let Some(old) = crate::catalogue::row(&t.messages, e.from, source)? else { continue };
-        let names: Vec<Keyword> = source_keywords.named(&old.keywords).cloned().collect();
-        let row = Row { modseq: e.modseq, save_date: e.save_date, keywords: keyword_bits(t, e.to, &names)?, ..old };
+        // neighbours mostly have the same keywords
+        let translated = match same.filter(|(from, _)| *from == old.keywords) {
+            Some((_, to)) => to,
+            None => {
+                let names: Vec<Keyword> = source_keywords.named(&old.keywords).cloned().collect();
+                keyword_bits(t, e.to, &names)?
+            }
+        };
+        same = Some((old.keywords, translated));
+        let row = Row { modseq: e.modseq, save_date: e.save_date, keywords: translated, ..old };
         insert(t, e.to, &mut into, uid, &row)?;
         if let Some(mut blob) = t.blob(row.blob)? {
             blob.references += 1;
