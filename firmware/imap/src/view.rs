@@ -8,7 +8,7 @@ use crate::codec::command::Numbers;
 use crate::codec::encode::{self, put};
 use crate::codec::sequence::{Runs, SequenceSet};
 use crate::limits;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::ops::Range;
 use store::{FlagsChanged, Keyword, MailboxId, Message, ModSeq, Snapshot, Store, StoreError, Uid};
 
@@ -40,8 +40,9 @@ pub struct View {
     recent: VecDeque<(u32, u32)>,
     /// What the last RECENT said.
     told_recent: u32,
-    /// Keywords of the last FLAGS.
+    /// Keywords of the last FLAGS, and the same to look them up.
     keywords: Vec<Keyword>,
+    heard: BTreeSet<Keyword>,
     /// Flag changes the client knows already, because they are its own.
     told: Vec<(Uid, ModSeq)>,
 }
@@ -69,6 +70,7 @@ impl View {
             gone: Vec::new(),
             recent: VecDeque::new(),
             told_recent: 0,
+            heard: snapshot.keywords.iter().cloned().collect(),
             keywords: snapshot.keywords.clone(),
             told: Vec::new(),
         };
@@ -179,7 +181,8 @@ impl View {
     pub fn announce_keywords<'r>(&mut self, rows: impl IntoIterator<Item = &'r Message>, out: &mut Vec<u8>) {
         let before = self.keywords.len();
         for keyword in rows.into_iter().flat_map(|row| &row.flags.keywords) {
-            if !self.keywords.contains(keyword) {
+            if !self.heard.contains(keyword) {
+                self.heard.insert(keyword.clone());
                 self.keywords.push(keyword.clone());
             }
         }
