@@ -160,7 +160,13 @@ impl Connection {
                 next = Next::Close;
             }
             if let Next::Delay(pause) = next {
-                tokio::time::sleep(pause).await;
+                let stopped = tokio::select! {
+                    () = tokio::time::sleep(pause) => false,
+                    _ = self.stopping.wait_for(|stop| *stop) => true,
+                };
+                if stopped {
+                    return self.farewell().await;
+                }
             }
             self.flush().await?;
             next = match next {

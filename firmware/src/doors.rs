@@ -136,8 +136,8 @@ pub async fn accept(listener: &TcpListener) -> (TcpStream, IpAddr) {
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
-                if let Err(e) = stream.set_nodelay(true) {
-                    tracing::debug!("no TCP_NODELAY: {e}");
+                if let Err(e) = prepare(&stream) {
+                    tracing::debug!("no options of TCP: {e}");
                 }
                 return (stream, peer.ip().to_canonical());
             }
@@ -147,6 +147,17 @@ pub async fn accept(listener: &TcpListener) -> (TcpStream, IpAddr) {
             }
         }
     }
+}
+
+/// Answers leave at once, and a client that is gone without a word is noticed within minutes: a phone that leaves the house
+/// would else keep its places for as long as it may be silent.
+fn prepare(stream: &TcpStream) -> std::io::Result<()> {
+    use rustix::net::sockopt;
+    stream.set_nodelay(true)?;
+    sockopt::set_socket_keepalive(stream, true)?;
+    sockopt::set_tcp_keepidle(stream, limits::KEEP_ALIVE)?;
+    sockopt::set_tcp_keepintvl(stream, limits::KEEP_ALIVE_AGAIN)?;
+    Ok(sockopt::set_tcp_keepcnt(stream, limits::KEEP_ALIVE_TRIES)?)
 }
 
 /// Serves one door until the daemon stops.
@@ -266,6 +277,18 @@ fn count_down<K: std::hash::Hash + Eq>(counts: &Mutex<HashMap<K, usize>>, key: K
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn who_is_gone_is_noticed() {
+        use rustix::net::sockopt;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let _client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stream, ip) = accept(&listener).await;
+        assert!(ip.is_loopback() && stream.nodelay().unwrap() && sockopt::socket_keepalive(&stream).unwrap());
+        let tries = sockopt::tcp_keepcnt(&stream).unwrap();
+        let silence = sockopt::tcp_keepidle(&stream).unwrap() + sockopt::tcp_keepintvl(&stream).unwrap() * tries;
+        assert!(silence <= std::time::Duration::from_secs(600), "{silence:?}");
+    }
 
     #[test]
     fn one_address_and_one_account_have_their_limits_and_places_come_back() {

@@ -22,6 +22,12 @@ pub const HANDSHAKE: Duration = Duration::from_secs(20);
 pub const WRITE: Duration = Duration::from_secs(300);
 /// A session that was told to stop says good-bye within this time.
 pub const FAREWELL: Duration = Duration::from_secs(5);
+/// A silent client is asked by TCP after this time whether it is still there.
+pub const KEEP_ALIVE: Duration = Duration::from_secs(240);
+/// It is asked again after this time without an answer.
+pub const KEEP_ALIVE_AGAIN: Duration = Duration::from_secs(30);
+/// So often without an answer it is gone.
+pub const KEEP_ALIVE_TRIES: u32 = 4;
 /// Octets read at a time from an idle connection, and from a busy one.
 pub const READ_IDLE: usize = 2 * 1024;
 /// See [`READ_IDLE`].

@@ -91,3 +91,27 @@ async fn last_words_arrive_though_the_client_talks_on() {
     served.await.unwrap();
     assert_eq!(reception.guests.count(), 0);
 }
+
+#[tokio::test]
+async fn a_stop_waits_for_no_delayed_answer() {
+    let dir = tempfile::tempdir().unwrap();
+    let (reception, stop) = reception(dir.path());
+    let (client, server) = pair().await;
+    let place = reception.guests.enter([127, 0, 0, 1].into()).unwrap();
+    let session = reception.session(Door::Imap, place.ip(), Security::Plain, Arc::new(|| ()));
+    let connection = Connection {
+        door: Door::Imap,
+        transport: Transport::Plain(server),
+        stopping: reception.stopping.clone(),
+        reception,
+        place,
+        wake: Arc::default(),
+        session: Some(session),
+        out: Vec::new(),
+        buffer: Vec::new(),
+    };
+    let delayed = tokio::spawn(connection.go_on(Next::Delay(Duration::from_secs(3_600))));
+    stop.send_replace(true);
+    assert_eq!(all(client).await, "* BYE The server is shutting down\r\n");
+    delayed.await.unwrap().unwrap();
+}
