@@ -38,6 +38,17 @@ impl DataDir {
         self.0.join("certificates")
     }
 
+    /// Before a panic of the catalogue's code ends the program, it is noted for the next start.
+    pub fn note_panics(&self) {
+        let (dir, before) = (self.0.clone(), std::panic::take_hook());
+        std::panic::set_hook(Box::new(move |panic| {
+            if let Some(place) = panic.location() {
+                store::note_panic(&dir, place.file());
+            }
+            before(panic);
+        }));
+    }
+
     /// Opens store, settings and clock. Errors name what is at fault: in use, another version, the disk.
     pub fn open(&self) -> Result<House, String> {
         make_private_dir(&self.0)?;

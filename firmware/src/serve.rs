@@ -45,6 +45,7 @@ async fn run(options: Options) -> Result<(), String> {
     let signals = Signals::new()?;
     let dir = DataDir::new(&options.data);
     let listeners = Listeners::bind(&options).await?;
+    dir.note_panics();
     let house = dir.open()?;
     let outcome = run_house(&options, &dir, listeners, &house, signals).await;
     house.close();

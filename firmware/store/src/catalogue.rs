@@ -16,6 +16,8 @@ type Result<T, E = StoreError> = std::result::Result<T, E>;
 
 /// The file's name.
 pub const FILE: &str = "catalogue.redb";
+/// Stands beside it when the catalogue is not to be trusted.
+const SUSPECT: &str = "catalogue.suspect";
 /// The version of the tables; another one is rebuilt from the log.
 const VERSION: u32 = 3;
 
@@ -573,6 +575,11 @@ impl std::ops::Deref for Reader<'_> {
 impl Catalogue {
     /// Opens the file, or makes an empty one where there is none that can be read.
     pub fn open(disk: Arc<dyn Disk>, name: &'static str, cache: usize) -> Result<Catalogue> {
+        if name == FILE && disk.list(".")?.iter().any(|n| n == SUSPECT) {
+            tracing::warn!("reading the catalogue ended the program last time: it is rebuilt from the log");
+            disk.remove(FILE)?;
+            disk.remove(SUSPECT)?;
+        }
         let written = Arc::<AtomicU64>::default();
         let sync_failed = Arc::<AtomicBool>::default();
         let catalogue = Catalogue { disk, cache, name, database: RwLock::new(None), written, sync_failed };
@@ -606,6 +613,7 @@ impl Catalogue {
         }
         let alive = Arc::new(AtomicBool::new(true));
         let file = self.disk.open(self.name, true)?;
+        file.forget_cached()?;
         let backend = Backend {
             file,
             alive: alive.clone(),
@@ -669,6 +677,14 @@ impl Catalogue {
         }
         commit_lazily(txn)?;
         Ok(Meta { version: VERSION, store, ..Meta::default() })
+    }
+}
+
+/// To be called by the hook of a panic, with the data directory and the source file the panic is in. redb trusts its pages: damage
+/// to one can end the program, and would again after every restart. Then the next start makes the catalogue anew.
+pub fn note_panic(dir: &std::path::Path, source: &str) {
+    if source.split(['/', '\\']).any(|part| part == "redb" || part.starts_with("redb-")) {
+        let _ = std::fs::File::create(dir.join(SUSPECT)).and_then(|file| file.sync_all());
     }
 }
 

@@ -45,6 +45,10 @@ pub trait DiskFile: Debug + Send + Sync {
     fn punch(&self, offset: u64, len: u64) -> io::Result<()>;
     /// Makes what was written durable (fdatasync).
     fn sync(&self) -> io::Result<()>;
+    /// From now on reads see what the disk has. After a failed flush the system may still show what never got there.
+    fn forget_cached(&self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// A directory of the file system, locked against other processes.
@@ -138,6 +142,10 @@ impl DiskFile for RealFile {
     }
     fn sync(&self) -> io::Result<()> {
         Ok(rustix::fs::fdatasync(&self.0)?)
+    }
+    fn forget_cached(&self) -> io::Result<()> {
+        // what still waits to be written stays, and is flushed before it is built upon
+        Ok(rustix::fs::fadvise(&self.0, 0, None, rustix::fs::Advice::DontNeed)?)
     }
 }
 

@@ -34,6 +34,7 @@ mod tests;
 mod tuning;
 mod writer;
 
+pub use catalogue::note_panic;
 pub use draft::Draft;
 pub use error::{OpenError, StoreError};
 pub use model::*;

@@ -6,7 +6,7 @@ use crate::catalogue::{Catalogue, Tables, commit_durably, commit_lazily};
 use crate::limits;
 use crate::record::{Event, Position};
 use crate::scan::Scanner;
-use crate::segment::{Pointer, Segments};
+use crate::segment::{self, Pointer, Segments};
 use crate::snapshot;
 use std::io;
 use std::sync::Arc;
@@ -29,6 +29,9 @@ pub struct End {
 /// Applies what the catalogue does not have yet.
 pub fn replay(catalogue: &Catalogue, segments: &Arc<Segments>) -> Result<End> {
     let mut meta = catalogue.progress(segments.store())?;
+    for number in segment::numbers(segments.disk().as_ref())?.into_iter().filter(|n| *n >= meta.end.segment) {
+        segments.file(number)?.forget_cached()?;
+    }
     if meta.end.segment != 0 && !has_segment(segments, meta.end)? {
         tracing::warn!("the catalogue does not fit the log: it is rebuilt");
         catalogue.start_over()?;

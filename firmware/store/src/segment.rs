@@ -264,10 +264,18 @@ impl Segments {
         match self.file(number).and_then(|file| file.read(0, &mut block)) {
             Ok(()) => Ok(SegmentHeader::decode(&block)
                 .filter(|h| h.store == self.store && h.segment == number)
+                .filter(|_| SegmentHeader::dictionary(&block).is_some())
                 .map(|h| h.snapshot)),
             Err(e) if matches!(e.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::NotFound) => Ok(None),
             Err(e) => Err(e),
         }
+    }
+
+    /// Whether records follow a header that cannot be read.
+    pub fn has_records(&self, number: u32) -> io::Result<bool> {
+        let mut window = Window::new(self.file(number)?)?;
+        let first = align(limits::BLOCK + body::DICTIONARY_BYTES.len() as u32);
+        Ok(window.record(self.seed(number), first.into(), &self.tuning)?.is_some())
     }
 
     /// The payload of the record of so many octets at a place, if it is intact.

@@ -277,19 +277,21 @@ fn insert(catalogue: &Catalogue, rows: Rows) -> Result<()> {
 /// Where the last whole snapshot begins: the newest header that can be read knows.
 pub fn find(segments: &Arc<Segments>) -> Result<Option<Pointer>> {
     let numbers = segment::numbers(segments.disk().as_ref())?;
+    let mut damaged = false;
     for number in numbers.iter().rev() {
-        if let Some(pointer) = segments.pointer(*number)? {
-            match pointer {
-                None => break,
-                Some(pointer) if Scanner::at(segments.clone(), pointer)?.begins(pointer.lsn)? => {
-                    return Ok(Some(pointer));
-                }
-                Some(_) => {}
+        match segments.pointer(*number)? {
+            Some(None) => break,
+            Some(Some(pointer)) if Scanner::at(segments.clone(), pointer)?.begins(pointer.lsn)? => {
+                return Ok(Some(pointer));
             }
+            Some(Some(_)) => damaged = true,
+            // a header without records was in flight when the power went: nothing was given back on its word
+            None => damaged |= segments.has_records(*number)?,
         }
     }
-    // nothing was given back yet where the first segment is still there
-    if numbers.first().is_none_or(|first| *first == 1) { Ok(None) } else { search(segments) }
+    // nothing was given back yet where all segments are still there
+    let gaps = numbers.iter().zip(1..).any(|(have, want)| *have != want);
+    if damaged || gaps { search(segments) } else { Ok(None) }
 }
 
 /// Reads all there is for the last whole snapshot.

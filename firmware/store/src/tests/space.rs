@@ -67,6 +67,30 @@ fn mail_that_comes_and_goes_needs_no_more_and_more_space() {
 }
 
 #[test]
+fn a_damaged_header_does_not_hide_the_snapshot() {
+    for octet in [0, 45] {
+        let disk = Memory::new();
+        let store = open(&disk, small());
+        let inbox = inbox(&store);
+        let kept = put(&store, inbox, &noise(1, 2_000));
+        for round in 0..30 {
+            let uids: Vec<Uid> = (0..8).map(|n| put(&store, inbox, &noise(100 + round * 8 + n, 4_000))).collect();
+            store.expunge(inbox, Expunge::These(&uids)).unwrap();
+        }
+        settle(&store);
+        let last = put(&store, inbox, &noise(2, 2_000));
+        store.close().unwrap();
+        // the newest segment that has records, and the catalogue
+        let newest = disk.list("log").unwrap().pop().unwrap();
+        disk.open(&format!("log/{newest}"), false).unwrap().write(octet, b"?").unwrap();
+        disk.remove(crate::catalogue::FILE).unwrap();
+        let store = open(&disk, small());
+        assert_eq!(get(&store, inbox, kept), noise(1, 2_000), "octet {octet}");
+        assert_eq!(get(&store, inbox, last), noise(2, 2_000), "octet {octet}");
+    }
+}
+
+#[test]
 fn a_message_on_its_way_in_keeps_its_place() {
     let disk = Memory::new();
     let store = open(&disk, small());
