@@ -18,7 +18,7 @@ pub const DICTIONARY_BYTES: &[u8] = include_bytes!("../dictionary/1001.zdict");
 const PLAIN: u32 = 0;
 const LEVEL: i32 = 3;
 /// Compressors and decompressors kept for the next caller.
-const KEPT: usize = 4;
+const KEPT: usize = 2;
 
 /// What tells equal attachments: a keyed hash of their octets.
 pub type Hash = [u8; 16];
