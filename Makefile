@@ -7,7 +7,7 @@ CARGO ?= cargo
 ROUNDS ?= 12
 PROFILE ?= quick
 
-.PHONY: run packages test test-board test-updates test-thunderbird bench wear lint cross board-image qemu
+.PHONY: run packages test test-board test-updates test-thunderbird bench wear crash lint cross board-image qemu
 
 # A mail server on this machine, with its data in ./data. LISTEN=0.0.0.0 lets the LAN in.
 run:
@@ -50,6 +50,11 @@ wear:
 	qemu/packages.sh util-linux e2fsprogs xfsprogs f2fs-tools openssl strace
 	$(CARGO) build --locked --profile $(PROFILE) -p roost -p system-tests --bins
 	ROOST_BIN=target/$(PROFILE)/roost target/$(PROFILE)/wear --messages $(MESSAGES) --peers $(PEERS) $(WEAR)
+
+# The store on a disk that loses power, space, flushes and bits, in its long form; `make test` has a short one.
+POINTS ?= 5000
+crash:
+	ROOST_CRASH_POINTS=$(POINTS) $(CARGO) test --locked --profile $(PROFILE) -p store --lib -- --nocapture crash:: faults:: damage:: log_end::
 
 # The stripped aarch64 binary; prints its path.
 cross:

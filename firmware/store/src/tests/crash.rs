@@ -168,19 +168,31 @@ pub fn points(few: u64) -> u64 {
 
 #[test]
 fn nothing_acknowledged_is_lost_when_the_power_goes() {
-    let mut given_back = 0;
-    for seed in 0..points(300) {
+    let (mut given_back, points) = (0, points(300));
+    for seed in 0..points {
         match crash(seed, HONEST) {
             Ok(given) => given_back += u64::from(given),
             Err(e) => panic!("seed {seed}: {e}"),
         }
     }
     assert!(given_back > 0, "no run came as far as giving space back");
+    report(&format!(
+        "power cuts while working: {points}, and as many while recovering; given space back after: {given_back}"
+    ));
+}
+
+/// A line of `make crash`.
+#[allow(clippy::print_stdout, reason = "shown only when asked for")]
+pub fn report(line: &str) {
+    println!("\n== {line}");
 }
 
 /// Whether the harness finds the mistake within as many runs.
 fn noticed(mutant: Mutant) -> bool {
-    (0..1_000).any(|seed| crash(seed, mutant).is_err())
+    let after = (0..1_000).find(|seed| crash(*seed, mutant).is_err());
+    let what = mutant.rule.map_or(format!("{:?}", mutant.fault), |rule| format!("without {rule:?}"));
+    report(&format!("mutant {what}: {}", after.map_or("not noticed".into(), |n| format!("noticed in run {n}"))));
+    after.is_some()
 }
 
 #[test]

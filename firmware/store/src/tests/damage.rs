@@ -69,6 +69,7 @@ fn bodies(store: &Store) -> (BTreeSet<Vec<u8>>, usize) {
 fn bit_rot_in_any_record_costs_that_message_alone() {
     let (_, records) = filled();
     assert!(records.len() > 20);
+    super::crash::report(&format!("records damaged in five ways each: {}", records.len()));
     for (kind, segment, at, len) in &records {
         for (octet, without_catalogue) in [(4, false), (len / 2, false), (len - 1, false), (9, true), (len - 1, true)] {
             let what = format!("octet {octet} of {kind:?} at {at}, catalogue lost: {without_catalogue}");
@@ -151,6 +152,29 @@ fn a_damaged_catalogue_is_made_again_from_the_log() {
     let store = open(&disk).unwrap();
     assert_eq!(bodies(&store).0.len(), 10);
     assert_eq!(store.check().unwrap(), Vec::<String>::new());
+}
+
+#[test]
+fn a_catalogue_that_ended_the_program_is_made_again_from_the_log() {
+    let dir = tempfile::tempdir().unwrap();
+    let open = || Store::open(dir.path(), Options::default()).unwrap();
+    let store = open();
+    let inbox = inbox(&store);
+    let uid = put(&store, inbox, &body(1));
+    store.close().unwrap();
+    let file = dir.path().join(FILE);
+    let mut bytes = std::fs::read(&file).unwrap();
+    bytes[4_096..].fill(0xA5);
+    std::fs::write(&file, &bytes).unwrap();
+    // a panic of redb is noted, one of another is not
+    crate::note_panic(dir.path(), "/registry/src/index/redb-4.5.0/src/tree_store/btree.rs");
+    let store = open();
+    assert_eq!(get(&store, inbox, uid), body(1));
+    store.close().unwrap();
+    let before = std::fs::read(&file).unwrap();
+    crate::note_panic(dir.path(), "firmware/store/src/redball.rs");
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 4, "FORMAT, LOCK, log and the catalogue");
+    assert_eq!(std::fs::read(&file).unwrap(), before);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! A disk that is full, or whose flush fails, at any moment.
 
-use super::crash::{HONEST, Run, points};
+use super::crash::{HONEST, Run, points, report};
 use super::sim::{Fault, Sim};
 use super::*;
 
@@ -38,11 +38,13 @@ fn full(seed: u64) -> Result<(), String> {
 
 #[test]
 fn a_full_disk_loses_nothing_and_is_left_behind() {
-    for seed in 0..points(150) {
+    let points = points(150);
+    for seed in 0..points {
         if let Err(e) = full(seed) {
             panic!("seed {seed}: {e}");
         }
     }
+    report(&format!("moments at which space ran out: {points}"));
 }
 
 /// A flush fails: nothing is accepted until a restart, which finds what was acknowledged.
@@ -81,4 +83,5 @@ fn a_failed_flush_stops_acceptance_until_a_restart() {
         }
     }
     assert!(failures > 20, "only {failures} flushes failed");
+    report(&format!("flushes that failed: {failures}"));
 }
