@@ -19,6 +19,9 @@ impl Disk for Card {
     fn remove(&self, name: &str) -> io::Result<()> {
         self.memory.remove(name)
     }
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.memory.rename(from, to)
+    }
     fn list(&self, folder: &str) -> io::Result<Vec<String>> {
         self.memory.list(folder)
     }
