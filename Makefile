@@ -3,11 +3,12 @@ DATA ?= data
 LISTEN ?= 127.0.0.1
 OFFSET ?= 1000
 BOARD_OFFSET ?= 2000
+BOARD ?= qemu_aarch64_virt
 CARGO ?= cargo
 ROUNDS ?= 12
 PROFILE ?= quick
 
-.PHONY: run packages test test-board test-updates test-thunderbird bench wear crash lint cross board-image qemu
+.PHONY: run packages test test-board test-updates test-thunderbird bench wear crash lint cross board-image qemu image
 
 # A mail server on this machine, with its data in ./data. LISTEN=0.0.0.0 lets the LAN in.
 run:
@@ -67,6 +68,10 @@ board-image:
 # Boots that image in QEMU, with its ports plus BOARD_OFFSET on this machine and its console here.
 qemu:
 	$(CARGO) run --locked -p qemu -- run --port-offset $(BOARD_OFFSET)
+
+# The image of a board, with Buildroot: BOARD=rpi for Pi 3, 4 and Zero 2 W, rpi5, qemu_aarch64_virt. Long, the first time.
+image:
+	buildroot/image.sh $(BOARD)
 
 lint:
 	$(CARGO) fmt --all --check

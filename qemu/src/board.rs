@@ -37,7 +37,8 @@ pub enum Ports {
 /// What runs first when the power is switched on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Start {
-    /// QEMU loads the image's kernel; slot A is the root. A board that restarts is off.
+    /// QEMU loads the image's kernel; slot A is the root. A board that restarts is off. An image without such a kernel
+    /// (Buildroot's) starts its boot loader.
     #[default]
     Kernel,
     /// The image's boot loader chooses the slot and loads the kernel from it. A board that restarts starts again.
@@ -218,12 +219,12 @@ fn start_qemu(image: &Image, drive: &str, sockets: &SocketDirectory, options: &O
     command.args(["-M", "virt", "-cpu", "cortex-a53", "-smp", "2", "-m", &options.memory_mib.to_string()]);
     command.args(["-nodefaults", "-display", "none", "-serial", "stdio"]);
     match options.start {
-        Start::Kernel => {
+        Start::Kernel if image.has_kernel() => {
             command.arg("-no-reboot").arg("-kernel").arg(image.kernel()).arg("-initrd").arg(image.initrd());
             let arguments = &options.kernel_arguments;
             command.arg("-append").arg(format!("console=ttyAMA0 root=/dev/vda2 quiet panic=-1 {arguments}"));
         }
-        Start::Loader => _ = command.arg("-bios").arg(image.loader()),
+        Start::Kernel | Start::Loader => _ = command.arg("-bios").arg(image.loader()),
     }
     // The kernel counts QEMU's virtio slots from the last: what is said last is its first disk.
     for (n, path) in options.more_disks.iter().enumerate().rev() {

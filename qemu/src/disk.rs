@@ -18,15 +18,22 @@ pub struct Image {
 }
 
 impl Image {
-    /// The image in a directory that `image.sh` filled.
+    /// The image in a directory that `image.sh` filled, or Buildroot.
     pub fn at(directory: impl Into<PathBuf>) -> Result<Self> {
         let image = Self { directory: directory.into() };
-        for path in [image.kernel(), image.initrd(), image.disk()] {
+        let start = if image.has_kernel() { image.initrd() } else { image.loader() };
+        for path in [start, image.disk()] {
             if !path.is_file() {
-                return Err(Error::new(format!("no board image: {} is missing (make board-image)", path.display())));
+                let what = path.display();
+                return Err(Error::new(format!("no board image: {what} is missing (make board-image, or make image)")));
             }
         }
         Ok(image)
+    }
+
+    /// Whether there is a kernel that QEMU can start without the boot loader: Buildroot's image has it in the slot only.
+    pub(crate) fn has_kernel(&self) -> bool {
+        self.kernel().is_file()
     }
 
     /// The developer image of this workspace, made by `make board-image`; ROOST_BOARD_IMAGE names another directory.

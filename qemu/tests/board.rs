@@ -70,6 +70,10 @@ fn a_new_board_takes_the_whole_disk_and_starts_the_daemon_unprivileged() {
     assert_eq!(told(&board, "stat -c '%U %a' /data/roost"), "roost 700");
     assert_eq!(told(&board, "ps -o user,comm | grep -c '^roost *roost'"), "1");
     assert_eq!(told(&board, "grep -c ' / squashfs ro,' /proc/mounts"), "1");
+    assert_eq!(
+        told(&board, "cd /proc/sys; cat kernel/kptr_restrict fs/protected_regular net/ipv4/tcp_syncookies"),
+        "2\n2\n1"
+    );
     assert_ne!(board.run("touch /etc/x").expect("the shell answers").status, 0);
     assert!(board.block_stats().expect("counters").written_bytes > 0);
     board.power_off().expect("it shuts down");

@@ -53,7 +53,7 @@ fn install_tools() {
     });
 }
 
-fn assert_passes(mut command: Command, path: &Path) {
+fn assert_passes(command: &mut Command, path: &Path) {
     let output = command.env("PATH", PATH).arg(path).output().expect("it starts");
     let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{}:\n{said}", path.display());
@@ -68,7 +68,7 @@ fn shellcheck_finds_nothing() {
         let mut command = Command::new("shellcheck");
         // BusyBox' shell is ash, whose nearest relative that shellcheck knows is dash.
         command.args(if interpreter == "#!/bin/sh" { ["-s", "dash"] } else { ["-s", "bash"] });
-        assert_passes(command, path);
+        assert_passes(&mut command, path);
     }
 }
 
@@ -80,7 +80,7 @@ fn busybox_can_read_the_scripts_of_the_board() {
     for (path, _) in &board {
         let mut command = Command::new("busybox");
         command.args(["sh", "-n"]);
-        assert_passes(command, path);
+        assert_passes(&mut command, path);
     }
 }
 
@@ -140,4 +140,39 @@ fn the_disk_is_partitioned_as_scripts_and_loader_believe() {
     assert_eq!(field("Filesystem volume name:"), "roost-data", "{said}");
     assert_eq!(field("Block size:"), "4096");
     assert!(field("Filesystem features:").contains("fast_commit"));
+}
+
+/// The boards of `make image`, by name.
+fn boards() -> Vec<String> {
+    let files = std::fs::read_dir(root().join("buildroot/configs")).expect("configurations");
+    let names = files.filter_map(|file| file.ok()?.file_name().to_str()?.strip_suffix(".config").map(str::to_owned));
+    names.filter(|name| name != "common").collect()
+}
+
+#[test]
+fn every_file_that_a_board_is_configured_with_is_there() {
+    let tree = root().join("buildroot");
+    let boards = boards();
+    assert!(boards.len() >= 3, "{boards:?}");
+    let mut named = 0;
+    for name in boards.iter().map(String::as_str).chain(["common"]) {
+        let text = std::fs::read_to_string(tree.join(format!("configs/{name}.config"))).expect("a configuration");
+        for rest in text.split("$(BR2_EXTERNAL_ROOST_PATH)/").skip(1) {
+            let path = tree.join(rest.split(['"', ' ']).next().unwrap_or_default());
+            assert!(path.exists(), "{name}: {}", path.display());
+            named += 1;
+        }
+    }
+    assert!(named >= 8, "only {named} files are named");
+    for board in boards {
+        assert!(tree.join(format!("board/{board}/board.conf")).is_file(), "{board}");
+    }
+}
+
+#[test]
+#[ignore = "needs BUILDROOT=dir, a tree of Buildroot"]
+fn every_line_of_a_configuration_survives_in_buildroot() {
+    for board in boards() {
+        assert_passes(Command::new(root().join("buildroot/image.sh")).arg("--check"), Path::new(&board));
+    }
 }

@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# Buildroot calls it with the finished root and the board's name: only our own start scripts stay; the image knows its age.
+set -euo pipefail
+
+root=${1:?the root directory}
+here=$(cd "$(dirname "$0")" && pwd)
+overlay=$here/../../overlay
+
+for script in "$root"/etc/init.d/*; do
+  [ -e "$overlay/etc/init.d/$(basename "$script")" ] || rm -f "$script"
+done
+[ ! -e "$root/usr/sbin/developer-shell" ] || cat "$here/../developer/inittab" >>"$root/etc/inittab"
+# What our files replace, a read-only root cannot use, or nobody loads.
+rm -rf "$root"/lib/modules "$root"/etc/network "$root"/etc/issue "$root"/etc/securetty "$root"/var/lib/misc
+mkdir -p "$root"/{data,var/log}
+ln -sfn /run/resolv.conf "$root/etc/resolv.conf"
+
+built=$(git -C "$here" log -1 --format=%ct 2>/dev/null || date +%s)
+# image.sh tells the version, and the public keys that updates are signed with.
+printf 'VERSION=%s\nBUILT=%s\nBOARD=%s\n' "${ROOST_VERSION:-unknown}" "$built" "${2:?the board}" >"$root/etc/roost-release"
+printf '%s\n' "${ROOST_UPDATE_KEYS:-}" >"$root/etc/roost-update.keys"
