@@ -5,6 +5,7 @@
 mod changes;
 mod deliveries;
 mod device;
+mod large;
 mod options;
 mod report;
 mod rest;
@@ -85,6 +86,17 @@ impl Wear {
                 self.report.remark(format!("This kernel has no {}.", format.name()));
             }
         }
+        if self.options.large > 0 {
+            self.report.column(&format!("Roost, {}, large", Format::Ext4.name()));
+            let large = |wear: &mut Wear| {
+                let mut rig = Rig::new(&wear.place, &Subject::Roost, Format::Ext4)?;
+                large::run(&mut wear.report, &mut rig, wear.options.large)
+            };
+            if let Err(why) = large(self) {
+                self.report.remark(format!("FAILED: a large store: {why}"));
+                faults += 1;
+            }
+        }
         if self.options.peers.is_empty() {
             return faults;
         }
@@ -155,7 +167,7 @@ impl Wear {
         changes::run(&mut self.report, &mut rig, messages * 9 / 10)?;
         if matches!(subject, Subject::Roost) {
             rest::memory(&mut self.report, &rig)?;
-            rest::power_cut(&mut self.report, &mut rig, messages)?;
+            rest::power_cut(&mut self.report, &mut rig, messages, "")?;
             if self.options.idle > 0 {
                 rest::idle(&mut self.report, &mut rig, self.options.idle)?;
             }

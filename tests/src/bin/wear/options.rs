@@ -4,7 +4,7 @@ use crate::device::Format;
 use std::path::PathBuf;
 
 const USAGE: &str = "usage: wear [--messages N] [--peer-messages N] [--peers sdbox,mdbox,maildir|none] [--file-systems ext4,ext4-plain,xfs,f2fs]
-            [--idle MINUTES] [--directory DIR]";
+            [--idle MINUTES] [--large GIGABYTES] [--directory DIR]";
 
 /// What was asked for.
 #[derive(Debug)]
@@ -19,6 +19,8 @@ pub struct Options {
     pub formats: Vec<Format>,
     /// Minutes without work.
     pub idle: u64,
+    /// Size of a large store that is filled and looked at, gigabytes.
+    pub large: u64,
     /// Where the devices' contents lie.
     pub directory: Option<PathBuf>,
 }
@@ -32,6 +34,7 @@ impl Options {
             peers: ["sdbox", "mdbox", "maildir"].map(str::to_owned).to_vec(),
             formats: Format::ALL.to_vec(),
             idle: 2,
+            large: 0,
             directory: None,
         };
         while let Some(name) = arguments.next() {
@@ -41,6 +44,7 @@ impl Options {
                 "--messages" => options.messages = number()?,
                 "--peer-messages" => options.peer_messages = number()?,
                 "--idle" => options.idle = number()?,
+                "--large" => options.large = number()?,
                 "--directory" => options.directory = Some(PathBuf::from(&value)),
                 "--peers" => options.peers = list(&value).map(str::to_owned).collect(),
                 "--file-systems" => {

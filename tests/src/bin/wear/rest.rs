@@ -13,7 +13,7 @@ const AT_REST: Duration = Duration::from_secs(40);
 const UNREST: Duration = Duration::from_secs(240);
 
 /// Cuts the power after some deliveries; what the next start reads. Every acknowledged mail must be there.
-pub fn power_cut(report: &mut Report, rig: &mut Rig, first: u64) -> Result<(), String> {
+pub fn power_cut(report: &mut Report, rig: &mut Rig, first: u64, size: &str) -> Result<(), String> {
     let counter = |rig: &Rig, name: &str| rig.server.counter(name).ok_or_else(|| format!("no counter {name}"));
     rig.warm_up()?;
     let (log, checkpoints) = (counter(rig, "log_bytes")?, counter(rig, "checkpoints")?);
@@ -34,7 +34,7 @@ pub fn power_cut(report: &mut Report, rig: &mut Rig, first: u64) -> Result<(), S
     if rig.live()? != (octets, messages) {
         return Err(format!("{messages} messages before the power cut, {} after it", rig.live()?.1));
     }
-    let name = "start after a power cut";
+    let name = format!("start after a power cut{size}");
     report.put(&format!("{name}: mail in the store"), "MB", "", octets as f64 / 1e6);
     report.put(&format!("{name}: tail of the log"), "MB", "", tail as f64 / 1e6);
     report.put(&format!("{name}: read beyond the tail"), "MB", "≤ 1", read.saturating_sub(tail) as f64 / 1e6);

@@ -1,0 +1,50 @@
+//! What must not grow with the store: the start after a power cut, SELECT of a large mailbox, memory.
+
+use crate::report::Report;
+use crate::rest::power_cut;
+use crate::rig::{Load, Mail, Rig};
+use crate::server::ask;
+use std::time::Instant;
+
+/// Mails delivered between two looks at the size.
+const STEP: u64 = 2_000;
+/// Messages copied by one command; the mailbox grows by COPY, which writes no body.
+const COPIED: u64 = 10_000;
+/// Sizes of that mailbox: for SELECT, for memory.
+const SELECTED: u64 = 200_000;
+const MANY: u64 = 1_000_000;
+const GB: u64 = 1_000_000_000;
+
+/// Fills a store to so many gigabytes, with a power cut at one and at all of them, then to a million messages.
+pub fn run(report: &mut Report, rig: &mut Rig, gigabytes: u64) -> Result<(), String> {
+    let (mut next, mut octets) = (0, 0);
+    for size in [1, gigabytes] {
+        while octets < size * GB || next < COPIED * 2 {
+            octets += rig.deliver(&Load { mail: Mail::Whole, numbers: next..next + STEP, parallel: 8 })?;
+            next += STEP;
+        }
+        rig.measure(|_| Ok(()))?;
+        power_cut(report, rig, next, &format!(", {size} GB"))?;
+    }
+    let mut wire = rig.server.open(0, "INBOX")?;
+    ask(&mut wire, "CREATE Many")?;
+    copy(rig, 0..SELECTED)?;
+    rig.measure(|_| Ok(()))?;
+    let mut wire = rig.server.log_in(0)?;
+    let began = Instant::now();
+    ask(&mut wire, "SELECT Many")?;
+    let milliseconds = began.elapsed().as_secs_f64() * 1e3;
+    report.put(&format!("SELECT of {SELECTED} messages, first after a start"), "ms", "≤ 100", milliseconds);
+    copy(rig, SELECTED..MANY)?;
+    if let Some((now, most)) = rig.server.memory() {
+        let name = format!("memory of the daemon, {MANY} messages by COPY");
+        report.put(&format!("{name}: after the work"), "MB", "≤ 64 (store)", now as f64 / 1e6);
+        report.put(&format!("{name}: at most"), "MB", "", most as f64 / 1e6);
+    }
+    Ok(())
+}
+
+fn copy(rig: &Rig, numbers: std::ops::Range<u64>) -> Result<(), String> {
+    let mut wire = rig.server.open(0, "INBOX")?;
+    numbers.step_by(COPIED as usize).try_for_each(|_| ask(&mut wire, &format!("COPY 1:{COPIED} Many")))
+}
