@@ -40,6 +40,10 @@ pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub const WEB_HEAD: usize = 8 * 1024;
 /// Octets of a request body of the pages.
 pub const WEB_BODY: usize = 256 * 1024;
+/// Octets of a form with an update: a slot and what is around it.
+pub const UPLOAD: usize = 512 * 1024 * 1024;
+/// An update arrives within this time.
+pub const UPLOAD_TIME: Duration = Duration::from_secs(15 * 60);
 /// A whole request head arrives within this time.
 pub const WEB_HEAD_TIME: Duration = Duration::from_secs(10);
 /// A whole request body arrives within this time.

@@ -5,7 +5,7 @@ use crate::control;
 use crate::data_dir::{DataDir, House};
 use crate::doors::{self, Door, Guests, HTTP, HTTPS, Reception};
 use crate::web_front::{self, Behind};
-use crate::{limits, metrics};
+use crate::{keeper, limits, metrics};
 use board::{Board, LinuxBoard};
 use std::net::IpAddr;
 use std::os::unix::net::UnixListener;
@@ -170,6 +170,14 @@ fn pages(
         server_names: Box::new(move || reachable_names(certificate_names(&*named), listen)),
         metrics: Box::new(move || metrics::render(&store.stats(), &guests)),
         health: Box::new(move || doomed.health().map_err(|e| e.to_string())),
+        updates: web_ui::Updates {
+            possible: Box::new(|| Path::new(keeper::SOCKET).exists()),
+            install: Box::new(|bundle| {
+                let mut said = Vec::new();
+                keeper::order(&keeper::Order::Install, bundle, &mut |line| said.push(line.to_owned()))?;
+                Ok(said.join("; "))
+            }),
+        },
     };
     web_ui::serve(context, private_socket(socket)?).map_err(|e| format!("setup pages: {e}"))
 }

@@ -16,6 +16,9 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
+/// The one page that takes large bodies: update bundles.
+const UPLOAD: &str = "/update";
+
 /// What stands behind a web port.
 #[derive(Clone)]
 pub enum Behind {
@@ -122,6 +125,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Requests<S> {
         Ok(body)
     }
 
+    /// The body, as it comes, to the server behind; until that has heard enough.
+    async fn pour(&mut self, behind: &mut UnixStream, length: usize) -> io::Result<()> {
+        let early = self.buffer.len().min(length);
+        let mut left = length - early;
+        let mut heard = behind.write_all(&self.buffer[..early]).await.is_ok();
+        self.buffer.clear();
+        let mut piece = vec![0; limits::READ_BUSY];
+        while heard && left > 0 {
+            let room = piece.len().min(left);
+            let read = timeout(limits::WEB_BODY_TIME, self.stream.read(&mut piece[..room])).await;
+            let n = read.map_err(|_| io::ErrorKind::TimedOut)??;
+            if n == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            left -= n;
+            heard = behind.write_all(&piece[..n]).await.is_ok();
+        }
+        Ok(())
+    }
+
     async fn refuse(&mut self, status: &str) -> io::Result<()> {
         let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
         self.stream.write_all(answer.as_bytes()).await?;
@@ -162,7 +185,8 @@ fn understand(bytes: &[u8]) -> Result<Head, &'static str> {
         }
     }
     head.length = length.unwrap_or(0);
-    if head.length > limits::WEB_BODY { Err("413 Content Too Large") } else { Ok(head) }
+    let limit = if method == "POST" && path == UPLOAD { limits::UPLOAD } else { limits::WEB_BODY };
+    if head.length > limit { Err("413 Content Too Large") } else { Ok(head) }
 }
 
 async fn converse<S: AsyncRead + AsyncWrite + Unpin>(stream: S, ip: IpAddr, socket: &Path) -> io::Result<()> {
@@ -176,6 +200,9 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin>(stream: S, ip: IpAddr, sock
             requests.stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await?;
             requests.stream.flush().await?;
         }
+        if head.length > limits::WEB_BODY {
+            return upload(&mut requests, head, ip, socket).await;
+        }
         let body = requests.body(head.length).await?;
         head.inner.extend_from_slice(format!("Content-Length: {}\r\nX-Client: {ip}\r\n\r\n", body.len()).as_bytes());
         head.inner.extend_from_slice(&body);
@@ -188,6 +215,26 @@ async fn converse<S: AsyncRead + AsyncWrite + Unpin>(stream: S, ip: IpAddr, sock
         }
     }
     requests.stream.shutdown().await
+}
+
+/// Hands on a request that is too large to be held, piece by piece. It occupies one of the server's threads as long as the
+/// client takes, so there is one at a time, and its connection carries no other.
+async fn upload<S: AsyncRead + AsyncWrite + Unpin>(
+    requests: &mut Requests<S>,
+    mut head: Head,
+    ip: IpAddr,
+    socket: &Path,
+) -> io::Result<()> {
+    static ONE_AT_A_TIME: Semaphore = Semaphore::const_new(1);
+    let (Ok(_turn), Ok(mut behind)) = (ONE_AT_A_TIME.try_acquire(), UnixStream::connect(socket).await) else {
+        return requests.refuse("503 Service Unavailable").await;
+    };
+    head.inner.extend_from_slice(format!("Content-Length: {}\r\nX-Client: {ip}\r\n\r\n", head.length).as_bytes());
+    behind.write_all(&head.inner).await?;
+    timeout(limits::UPLOAD_TIME, requests.pour(&mut behind, head.length))
+        .await
+        .map_err(|_| io::ErrorKind::TimedOut)??;
+    answer(requests, &mut behind, true).await.map(|_| ())
 }
 
 /// Hands the answer on; whether the connection can carry another request.
@@ -282,6 +329,59 @@ mod tests {
         assert_eq!(with("Transfer-Encoding: chunked"), Err("411 Length Required"));
         assert_eq!(with("A B: c"), Err("400 Bad Request"));
         assert_eq!(with(&"A: b\r\n".repeat(60)), Err("400 Bad Request"));
+    }
+
+    #[test]
+    fn only_updates_may_be_large() {
+        let length = |request: &str, length: usize| {
+            let head = format!("{request} HTTP/1.1\r\nHost: h\r\nContent-Length: {length}\r\n\r\n");
+            understand(head.as_bytes()).map(|head| head.length)
+        };
+        assert_eq!(length("POST /update", 64 << 20), Ok(64 << 20));
+        for request in ["POST /", "POST /update/", "POST /update?x", "GET /update", "PUT /update"] {
+            assert_eq!(length(request, 64 << 20), Err("413 Content Too Large"), "{request}");
+        }
+        assert_eq!(length("POST /update", limits::UPLOAD + 1), Err("413 Content Too Large"));
+    }
+
+    /// A server that answers with how much it was sent, or at once.
+    fn behind(path: &Path, patient: bool) -> std::thread::JoinHandle<()> {
+        use std::io::{BufRead, BufReader, Read, Write};
+        let listener = std::os::unix::net::UnixListener::bind(path).unwrap();
+        std::thread::spawn(move || {
+            let (stream, _) = listener.accept().unwrap();
+            let mut reader = BufReader::new(&stream);
+            let lines: Vec<_> = reader.by_ref().lines().map(Result::unwrap).take_while(|l| !l.is_empty()).collect();
+            let length = lines.iter().find_map(|line| line.strip_prefix("Content-Length: ")).unwrap().parse().unwrap();
+            let read = if patient { std::io::copy(&mut reader.take(length), &mut std::io::sink()).unwrap() } else { 0 };
+            let body = format!("{read}");
+            write!(&stream, "HTTP/1.0 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len()).unwrap();
+        })
+    }
+
+    #[tokio::test]
+    async fn an_update_passes_through_without_being_held() {
+        const SIZE: usize = 3 << 20;
+        for (patient, said) in [(true, "\r\n\r\n3145728"), (false, "\r\n\r\n0")] {
+            let folder = tempfile::tempdir().unwrap();
+            let socket = folder.path().join("pages");
+            let server = behind(&socket, patient);
+            let (client, ours) = tokio::io::duplex(64 * 1024);
+            let front = tokio::spawn(async move { converse(ours, IpAddr::from([192, 168, 1, 2]), &socket).await });
+            let (mut read, mut write) = tokio::io::split(client);
+            let sending = tokio::spawn(async move {
+                let head = format!("POST /update HTTP/1.1\r\nHost: h\r\nContent-Length: {SIZE}\r\n\r\n");
+                write.write_all(head.as_bytes()).await?;
+                write.write_all(&vec![7; SIZE]).await
+            });
+            let mut answer = String::new();
+            read.read_to_string(&mut answer).await.unwrap();
+            assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with(said), "{answer}");
+            // Of a server that hears no more only the answer counts.
+            assert!(front.await.unwrap().is_ok() || !patient);
+            assert_eq!(sending.await.unwrap().is_ok(), patient);
+            server.join().unwrap();
+        }
     }
 
     #[test]

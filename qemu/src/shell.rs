@@ -56,8 +56,12 @@ impl Shell {
         self.stream.write_all(wrap(command, &mark).as_bytes()).context(|| "board's shell".into())?;
         let mut searched = 0;
         loop {
-            if let Some((output, rest)) = parse(&self.buffer, &mark, searched) {
+            if let Some((mut output, rest)) = parse(&self.buffer, &mark, searched) {
                 self.buffer.drain(..rest);
+                // A board that restarted more than once said each time that it is ready.
+                if let Some(at) = output.text.rfind(READY) {
+                    output.text.drain(..at + READY.len());
+                }
                 return Ok(output);
             }
             searched = self.buffer.len().saturating_sub(MAX_MARK);
@@ -173,6 +177,17 @@ mod tests {
         assert_eq!(run("if").status, 2);
         assert!(run("seq 1 20000").text.ends_with("20000\n"));
         assert!(shell.run("exit 1", Duration::from_secs(20)).unwrap().success().is_err());
+        drop(shell);
+        child.wait().unwrap();
+    }
+
+    #[test]
+    fn what_shells_said_before_a_restart_is_not_the_output() {
+        let (mut shell, mut child) = local_shell();
+        assert_eq!(shell.run("true", Duration::from_secs(20)).unwrap().text, "");
+        shell.forget();
+        shell.stream.write_all(b"echo roost-shell-ready; echo late; echo roost-shell-ready\n").unwrap();
+        assert_eq!(shell.run("echo out", Duration::from_secs(20)).unwrap().text, "out\n");
         drop(shell);
         child.wait().unwrap();
     }

@@ -14,6 +14,7 @@ mod server;
 mod session;
 mod site;
 mod tries;
+mod upload;
 
 pub use server::Server;
 
@@ -40,6 +41,19 @@ pub struct Context {
     pub metrics: Box<dyn Fn() -> String + Send + Sync>,
     /// Whether the daemon is healthy, with a word on what is not, for `GET /health`.
     pub health: Box<dyn Fn() -> Result<(), String> + Send + Sync>,
+    /// New versions.
+    pub updates: Updates,
+}
+
+/// Takes a bundle; what was done, or why not.
+pub type Install = dyn Fn(&mut dyn io::Read) -> Result<String, String> + Send + Sync;
+
+/// Installs new versions.
+pub struct Updates {
+    /// Whether this machine can.
+    pub possible: Box<dyn Fn() -> bool + Send + Sync>,
+    /// Reads a bundle to its end and installs it: what was done, or why not. The machine restarts soon afterwards.
+    pub install: Box<Install>,
 }
 
 /// Port numbers.

@@ -8,6 +8,8 @@ pub const WORKERS: usize = 4;
 pub const TARGET: usize = 2 * 1024;
 /// Octets of a form.
 pub const BODY: usize = 32 * 1024;
+/// Octets of the head of a part of a form with a file, and of a text beside the file.
+pub const PART_HEAD: usize = 4 * 1024;
 /// Fields of a form or a query.
 pub const FIELDS: usize = 64;
 /// People that can be added in one go.

@@ -14,6 +14,7 @@ pub(crate) mod password;
 pub(crate) mod people;
 pub(crate) mod status;
 pub(crate) mod trust;
+pub(crate) mod update;
 
 use crate::answer::{Answer, Fault};
 use crate::form::Input;

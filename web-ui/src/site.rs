@@ -71,6 +71,8 @@ const SESSION_COOKIE: &str = "__Host-roost";
 /// strict session cookie, and answering it must not replace the session.
 const FORM_COOKIE: &str = "__Host-roost-form";
 const COOKIE_RULES: &str = "Path=/; Secure; HttpOnly; SameSite=Strict";
+/// Where the form with the update goes.
+const UPDATE: &str = "/update";
 /// The hidden field with the form's token.
 const TOKEN: &str = "token";
 
@@ -106,6 +108,9 @@ const ROUTES: &[Route] = &[
     get("/password", Owner, pages::password::show),
     post("/password", Owner, pages::password::save),
     get("/status", Owner, pages::status::show),
+    get("/update", Owner, pages::update::show),
+    // Its form carries a file and is read by the page: see `answer`.
+    post(UPDATE, Owner, pages::update::show),
     get("/trust", Anyone, pages::trust::show),
     get("/authority.pem", Program, pages::trust::pem),
     get("/authority.crt", Program, pages::trust::der),
@@ -160,6 +165,9 @@ impl Site {
         if let Some(elsewhere) = self.turn_away(route.access, visit.role) {
             return Ok(elsewhere);
         }
+        if route.method == Method::Post && route.path == UPDATE {
+            return self.take_update(connection, &visit);
+        }
         if route.method == Method::Post
             && let Some(refusal) = self.read_form(connection, &mut visit)?
         {
@@ -212,7 +220,7 @@ impl Site {
         if !kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
             return pages::refuse(415, "Not a form", "This page takes forms and nothing else.").map(Some);
         }
-        let foreign = connection.header("Sec-Fetch-Site").is_some_and(|site| !matches!(site, "same-origin" | "none"));
+        let foreign = is_foreign(connection);
         visit.form = match Fields::read(connection.split().1) {
             Ok(form) => form,
             Err(FormError::TooLarge) => {
@@ -223,11 +231,25 @@ impl Site {
             }
         };
         if foreign || !self.sessions.is_form_token(&visit.ticket, visit.form.get(TOKEN)) {
-            let text = "Nothing was changed. The page was open for too long, or its form came from somewhere else. Please open \
-                        it again and retry.";
-            return pages::refuse(403, "This form is out of date", text).map(Some);
+            return self.out_of_date().map(Some);
         }
         Ok(None)
+    }
+
+    /// A form with a file.
+    fn take_update<C: Connection>(&self, connection: &mut C, visit: &Visit) -> Result<Answer, Fault> {
+        if is_foreign(connection) {
+            return self.out_of_date();
+        }
+        let kind = connection.header("Content-Type").unwrap_or_default().to_owned();
+        pages::update::take(self, visit, &kind, connection.split().1)
+    }
+
+    /// The answer to a form without a token of ours.
+    pub(crate) fn out_of_date(&self) -> Result<Answer, Fault> {
+        let text = "Nothing was changed. The page was open for too long, or its form came from somewhere else. Please open \
+                    it again and retry.";
+        pages::refuse(403, "This form is out of date", text)
     }
 
     /// Begins a session of its own and sends its cookie along; an earlier session of this browser ends.
@@ -242,6 +264,11 @@ impl Site {
         self.sessions.end(&visit.ticket);
         answer.header("Set-Cookie", format!("{SESSION_COOKIE}=; Max-Age=0; {COOKIE_RULES}"))
     }
+}
+
+/// Whether the browser says that another site sent the form.
+fn is_foreign<C: Connection>(connection: &C) -> bool {
+    connection.header("Sec-Fetch-Site").is_some_and(|site| !matches!(site, "same-origin" | "none"))
 }
 
 /// The route, or the methods that this path has (none: no such path).

@@ -5,10 +5,11 @@ mod browser;
 mod owner;
 mod setup;
 mod socket;
+mod update;
 
 use crate::clock::Clock;
 use crate::site::Site;
-use crate::{Context, Ports};
+use crate::{Context, Ports, Updates};
 use board::FakeBoard;
 use settings::Settings;
 use std::sync::{Arc, Mutex};
@@ -45,6 +46,7 @@ pub(crate) fn context() -> Context {
         }),
         metrics: Box::new(|| "# EOF\n".into()),
         health: Box::new(|| Ok(())),
+        updates: Updates { possible: Box::new(|| false), install: Box::new(|_| Err("not here".into())) },
     }
 }
 

@@ -22,6 +22,8 @@ struct Page<'a> {
     domain: String,
     ports: Vec<(&'static str, u16)>,
     fingerprint: &'a str,
+    /// The box can be updated.
+    updates: bool,
 }
 
 pub(crate) fn show(site: &Site, visit: &Visit) -> Result<Answer, Fault> {
@@ -50,5 +52,6 @@ pub(crate) fn show(site: &Site, visit: &Visit) -> Result<Answer, Fault> {
             ("Sending (SMTP) with STARTTLS", ports.submission),
         ],
         fingerprint: &site.fingerprint,
+        updates: (site.context.updates.possible)(),
     })
 }
