@@ -79,6 +79,8 @@ struct Connection {
     session: Option<Box<dyn Session>>,
     out: Vec<u8>,
     buffer: Vec<u8>,
+    /// Whether the client has said anything.
+    heard: bool,
 }
 
 /// Serves one client from its first word to its last.
@@ -121,7 +123,8 @@ async fn serve(door: Door, stream: TcpStream, reception: Arc<Reception>, place: 
     let session = reception.session(door, place.ip(), security, Arc::new(move || bell.notify_one()));
     let stopping = reception.stopping.clone();
     let (out, buffer) = (Vec::new(), vec![0; limits::READ_IDLE]);
-    Connection { door, transport, reception, place, wake, stopping, session: Some(session), out, buffer }
+    let session = Some(session);
+    Connection { door, transport, reception, place, wake, stopping, session, out, buffer, heard: false }
         .converse()
         .await
 }
@@ -207,6 +210,12 @@ impl Connection {
     }
 
     async fn hear(&mut self, n: usize) -> io::Result<Next> {
+        const TLS_HANDSHAKE: u8 = 22;
+        let first = !std::mem::replace(&mut self.heard, true);
+        if first && matches!(self.transport, Transport::Plain(_)) && self.buffer.first() == Some(&TLS_HANDSHAKE) {
+            // The program begins with TLS where it does not come first: it would wait for an answer in vain.
+            return Ok(Next::Close);
+        }
         let buffer = std::mem::take(&mut self.buffer);
         let (next, buffer) = self
             .work_with(move |session, now, out| {
@@ -254,11 +263,12 @@ impl Connection {
 
     /// STARTTLS: the transport changes under the session (RFC 3207 §4.2 and its like in IMAP and POP3).
     async fn start_tls(self) -> io::Result<()> {
-        let Connection { door, transport, reception, place, wake, stopping, session, out, buffer } = self;
+        let Connection { door, transport, reception, place, wake, stopping, session, out, buffer, heard } = self;
         let Transport::Plain(stream) = transport else { return Err(io::Error::other("TLS inside TLS")) };
         let (stream, binding) = handshake(stream, &reception, place.ip()).await?;
         let transport = Transport::Tls(stream);
-        let mut connection = Connection { door, transport, reception, place, wake, stopping, session, out, buffer };
+        let mut connection =
+            Connection { door, transport, reception, place, wake, stopping, session, out, buffer, heard };
         let next = connection.work(move |session, now, out| session.secured(binding, now, out)).await?;
         connection.go_on(next).await
     }

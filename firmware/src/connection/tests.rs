@@ -109,9 +109,25 @@ async fn a_stop_waits_for_no_delayed_answer() {
         session: Some(session),
         out: Vec::new(),
         buffer: Vec::new(),
+        heard: false,
     };
     let delayed = tokio::spawn(connection.go_on(Next::Delay(Duration::from_secs(3_600))));
     stop.send_replace(true);
     assert_eq!(all(client).await, "* BYE The server is shutting down\r\n");
     delayed.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn who_begins_with_tls_at_a_plain_door_is_not_kept_waiting() {
+    let dir = tempfile::tempdir().unwrap();
+    let (reception, _stop) = reception(dir.path());
+    for door in Door::ALL.into_iter().filter(|door| !door.tls_first()) {
+        let (mut client, server) = pair().await;
+        let place = reception.guests.enter([127, 0, 0, 1].into()).unwrap();
+        let served = tokio::spawn(run(door, server, reception.clone(), place));
+        client.write_all(b"\x16\x03\x01\x00\xf0\x01").await.unwrap();
+        let told = all(client).await;
+        assert_eq!(told.lines().count(), 1, "nothing but the greeting: {told}");
+        served.await.unwrap();
+    }
 }
