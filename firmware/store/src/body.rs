@@ -16,7 +16,9 @@ pub const DICTIONARY: u32 = 1001;
 pub const DICTIONARY_BYTES: &[u8] = include_bytes!("../dictionary/1001.zdict");
 /// Octets as they are.
 const PLAIN: u32 = 0;
-const LEVEL: i32 = 3;
+/// zstd's levels: text is worth more time than attachments, most of which are compressed already (adr/0010).
+const TEXT: i32 = 6;
+const ATTACHMENT: i32 = 3;
 /// Compressors and decompressors kept for the next caller.
 const KEPT: usize = 2;
 
@@ -40,8 +42,9 @@ pub struct Piece {
     pub hash: Option<Hash>,
 }
 
-static ENCODER: LazyLock<EncoderDictionary<'static>> =
-    LazyLock::new(|| EncoderDictionary::copy(DICTIONARY_BYTES, LEVEL));
+type Encoder = LazyLock<EncoderDictionary<'static>>;
+static FOR_TEXT: Encoder = LazyLock::new(|| EncoderDictionary::copy(DICTIONARY_BYTES, TEXT));
+static FOR_ATTACHMENTS: Encoder = LazyLock::new(|| EncoderDictionary::copy(DICTIONARY_BYTES, ATTACHMENT));
 static DECODER: LazyLock<DecoderDictionary<'static>> = LazyLock::new(|| DecoderDictionary::copy(DICTIONARY_BYTES));
 
 /// Compresses and decompresses.
@@ -81,7 +84,7 @@ impl Codec {
     /// Octets of a message as they are.
     pub fn text(&self, bytes: Vec<u8>) -> io::Result<Piece> {
         let len = bytes.len() as u32;
-        let (coding, data) = self.compress(bytes)?;
+        let (coding, data) = self.compress(bytes, &FOR_TEXT)?;
         Ok(Piece { len, line: 0, raw: len, coding, data, hash: None })
     }
 
@@ -90,7 +93,7 @@ impl Codec {
         let raw = bytes.len() as u32;
         let len = encoded_len(bytes.len(), line) as u32;
         let hash = (bytes.len() >= self.shared).then(|| self.hash(&bytes));
-        let (coding, data) = self.compress(bytes)?;
+        let (coding, data) = self.compress(bytes, &FOR_ATTACHMENTS)?;
         Ok(Piece { len, line, raw, coding, data, hash })
     }
 
@@ -99,18 +102,23 @@ impl Codec {
         std::array::from_fn(|i| tag.as_ref()[i])
     }
 
+    /// Rows of a snapshot: the dictionary used, 0 for none, and what is stored.
+    pub fn rows(&self, bytes: Vec<u8>) -> io::Result<(u32, Vec<u8>)> {
+        self.compress(bytes, &FOR_ATTACHMENTS)
+    }
+
     /// The dictionary used, 0 for none, and what is stored.
-    pub fn compress(&self, bytes: Vec<u8>) -> io::Result<(u32, Vec<u8>)> {
+    fn compress(&self, bytes: Vec<u8>, encoder: &'static Encoder) -> io::Result<(u32, Vec<u8>)> {
         let kept = lock(&self.compressors).pop();
         let mut compressor = match kept {
             Some(compressor) => compressor,
-            None => Compressor::with_prepared_dictionary(&ENCODER)?,
+            None => Compressor::new(ATTACHMENT)?,
         };
-        let mut data = Vec::with_capacity(bytes.len());
-        let done = compressor.compress_to_buffer(&bytes, &mut data);
+        compressor.set_prepared_dictionary(encoder)?;
+        let mut data = Vec::with_capacity(zstd::compress_bound(bytes.len()));
+        compressor.compress_to_buffer(&bytes, &mut data)?;
         keep(&self.compressors, compressor);
-        // no room means that it does not become smaller
-        let gained = done.is_ok() && data.len() + data.len() / 32 < bytes.len();
+        let gained = data.len() + data.len() / 32 < bytes.len();
         Ok(if gained {
             data.shrink_to_fit();
             (DICTIONARY, data)

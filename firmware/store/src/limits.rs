@@ -47,7 +47,7 @@ pub const REPLAY_BATCH: u32 = 1_000;
 /// Octets behind the log's end in which it is looked for going on, when a store is opened.
 pub const RESYNC: u64 = 4 * 1024 * 1024;
 /// Dead octets of bodies after which a snapshot is written and space given back, if they are also an eighth of what lives.
-pub const RECLAIM: u64 = 64 * 1024 * 1024;
+pub const RECLAIM: u64 = 8 * 1024 * 1024;
 /// Operations between two steps of a snapshot that is not left any idle time.
 pub const SNAPSHOT_EVERY: u32 = 16;
 /// Percent of a segment below which the bodies that live in it are copied.

@@ -49,6 +49,8 @@ pub struct Log {
     dirty: bool,
     /// The last whole snapshot.
     snapshot: Option<Pointer>,
+    /// The segment was another one before.
+    recycled: bool,
 }
 
 /// A point to which the buffer can be taken back.
@@ -108,6 +110,7 @@ impl Log {
             reopened,
             dirty: false,
             snapshot,
+            recycled: false,
         })
     }
 
@@ -148,7 +151,8 @@ impl Log {
 
     fn next_segment(&mut self) -> io::Result<()> {
         let segment = self.base.segment + 1;
-        self.file = Some(self.segments.create(segment)?);
+        let (file, recycled) = self.segments.create(segment)?;
+        (self.file, self.recycled) = (Some(file), recycled);
         self.base = Position { segment, offset: 0 };
         let (store, snapshot) = (self.segments.store(), self.snapshot);
         self.buffer = SegmentHeader { version: VERSION, segment, store, snapshot }.encode();
@@ -174,6 +178,15 @@ impl Log {
         self.buffer.truncate(mark.len);
         self.reopened = mark.reopened || written;
         self.lsn = mark.lsn;
+    }
+
+    /// Goes on in a segment to be written again, if there is one: a file that need not grow costs the file system nothing.
+    pub fn prefer_recycled(&mut self) -> Result<(), LogError> {
+        if !self.recycled && self.segments.spare_octets() > 0 {
+            self.flush()?;
+            self.next_segment()?;
+        }
+        Ok(())
     }
 
     /// Appends message bytes that belong at `position`; answers where they are. Their message is `blob`, which becomes

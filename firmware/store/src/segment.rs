@@ -194,8 +194,8 @@ impl Segments {
         Ok(file)
     }
 
-    /// Makes a segment; its first block is written with its first records.
-    pub fn create(&self, segment: u32) -> io::Result<Arc<dyn DiskFile>> {
+    /// Makes a segment; its first block is written with its first records. Answers whether it was another one before.
+    pub fn create(&self, segment: u32) -> io::Result<(Arc<dyn DiskFile>, bool)> {
         let spare = lock(&self.space).spares.pop();
         let file = match spare {
             // what is written over needs no new space; its old records do not speak under the new number
@@ -212,14 +212,14 @@ impl Segments {
         };
         self.disk.sync_names()?;
         lock(&self.open).insert(segment, file.clone());
-        Ok(file)
+        Ok((file, spare.is_some()))
     }
 
     /// Gives a segment back that holds nothing any more.
     pub fn give_back(&self, number: u32) -> io::Result<()> {
         let mut space = lock(&self.space);
         space.holes.retain(|(segment, ..)| *segment != number);
-        if space.spares.len() < limits::SPARES {
+        if space.spares.len() < self.tuning.spares {
             space.spares.push(number);
             return Ok(());
         }

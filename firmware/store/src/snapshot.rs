@@ -171,7 +171,7 @@ impl Writing {
         if len > 0 {
             let bytes = postcard::to_stdvec(&rows).map_err(|_| catalogue::damaged())?;
             let raw = bytes.len() as u32;
-            let (coding, data) = codec.compress(bytes)?;
+            let (coding, data) = codec.rows(bytes)?;
             log.append(0, &Event::SnapshotRows(SnapshotRows { begin, coding, raw, data }))?;
             self.records += 1;
         }

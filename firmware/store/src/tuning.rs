@@ -19,6 +19,8 @@ pub struct Tuning {
     pub checkpoint_records: u64,
     /// [`limits::RECLAIM`]
     pub reclaim: u64,
+    /// [`limits::SPARES`]
+    pub spares: usize,
     /// The rule that does not hold.
     #[cfg(test)]
     pub broken: Option<Rule>,
@@ -34,6 +36,7 @@ impl Default for Tuning {
             checkpoint_bytes: limits::CHECKPOINT_BYTES,
             checkpoint_records: limits::CHECKPOINT_RECORDS,
             reclaim: limits::RECLAIM,
+            spares: limits::SPARES,
             #[cfg(test)]
             broken: None,
         }

@@ -446,6 +446,7 @@ impl Writer {
                     outcome.copied
                 );
                 self.space.1 = 0;
+                self.log.prefer_recycled().map_err(|e| self.log_failed(e))?;
                 self.shared.reclaims.fetch_add(1, Relaxed);
                 Ok(())
             }

@@ -54,6 +54,9 @@ impl Run {
         if mostly == Mostly::Churn {
             (tuning.segment, tuning.reclaim) = (32 * 1024, 2_000);
             if random.chance(50) {
+                tuning.spares = 0;
+            }
+            if random.chance(50) {
                 tuning.checkpoint_bytes = u64::MAX;
                 tuning.checkpoint_records = 20 + random.below(100);
             }
