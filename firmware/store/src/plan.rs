@@ -119,7 +119,12 @@ pub fn delete(t: &Tables<'_>, account: u32, name: &MailboxName) -> Result<u32> {
 
 /// RENAME.
 pub fn rename(t: &Tables<'_>, account: u32, from: &MailboxName, to: &MailboxName, now: i64) -> Result<Renamed> {
-    let source = t.by_name(account, from.as_str())?.ok_or(StoreError::NoSuchMailbox)?;
+    let source = t.by_name(account, from.as_str())?;
+    // a name may be a mere level above mailboxes: then those are renamed
+    let is_child = |name: &SmolStr| MailboxName::stored(name.clone()).is_below(from);
+    if source.is_none() && !crate::catalogue::names(&t.names, account)?.iter().any(|(name, _)| is_child(name)) {
+        return Err(StoreError::NoSuchMailbox);
+    }
     if to.is_inbox() {
         return Err(StoreError::Inbox);
     }
@@ -127,7 +132,7 @@ pub fn rename(t: &Tables<'_>, account: u32, from: &MailboxName, to: &MailboxName
         return Err(StoreError::Exists);
     }
     let mut numbers = Numbers::new(t, now);
-    if from.is_inbox() {
+    if let (true, Some(source)) = (from.is_inbox(), source) {
         let mut created = with_parents(t, account, to, &BTreeSet::new(), &mut numbers)?;
         let target = numbers.create(to.as_str(), None, false)?;
         let moved = move_all(t, source, target.mailbox, now)?;

@@ -247,3 +247,25 @@ fn a_mailbox_deleted_by_its_own_session_is_left() {
         ",
     );
 }
+
+#[test]
+fn a_level_without_mailbox_is_renamed_with_what_is_below() {
+    play(
+        "
+        anna> a CREATE a/b/c
+        anna< a OK CREATE completed
+        anna> b DELETE a
+        anna< b OK DELETE completed
+        anna> c RENAME a z/y
+        anna< c OK RENAME completed
+        anna> d LIST \"\" (a* z*)
+        anna< * LIST (\\HasChildren) \"/\" z
+        anna< * LIST (\\NonExistent \\Noselect \\HasChildren) \"/\" z/y
+        anna< * LIST (\\HasChildren) \"/\" z/y/b
+        anna< * LIST (\\HasNoChildren) \"/\" z/y/b/c
+        anna< d OK LIST completed
+        anna> e RENAME a q
+        anna< e NO [NONEXISTENT] No such mailbox
+        ",
+    );
+}
