@@ -19,8 +19,8 @@
 //!
 //! A change is written over the copy that does not count, then synced: a write that is torn at any octet leaves the other.
 //! At each start the loader boots a good active slot and writes nothing. A slot that is not good costs a try, which is
-//! written down before it is started; when no try is left, the other slot is made active if it is good, else the tries begin
-//! anew, because trying is all that is left. A good slot without a kernel that can be loaded is no longer good. Without a valid copy slot A counts as good: that is how an image is shipped.
+//! written down before it is started; when no try is left, the other slot's turn comes: for good if it is good, else with tries of
+//! its own, because trying in turns is all that is left. A good slot without a kernel that can be loaded is no longer good. Without a valid copy slot A counts as good: that is how an image is shipped.
 
 use crate::blocks::Blocks;
 use heapless::String;
@@ -202,8 +202,9 @@ impl BootState {
         }
         if self.tries > 0 {
             self.tries -= 1;
-        } else if !self.give_up(self.active) {
-            self.tries = TRIES - 1;
+        } else {
+            self.active = self.active.other();
+            self.tries = if self.is_good(self.active) { 0 } else { TRIES - 1 };
         }
         (self.active, true)
     }
@@ -267,10 +268,12 @@ mod tests {
     }
 
     #[test]
-    fn without_a_good_slot_the_tries_begin_anew() {
-        let mut state = BootState { good: [false, false], ..BootState::default() };
-        for _ in 0..7 {
-            assert_eq!(state.start(), (SlotName::A, true));
+    fn without_a_good_slot_both_are_tried_in_turns() {
+        let mut state = BootState { good: [false, false], tries: TRIES, ..BootState::default() };
+        for slot in [SlotName::A, SlotName::B, SlotName::A] {
+            for _ in 0..TRIES {
+                assert_eq!(state.start(), (slot, true));
+            }
         }
         assert!(!state.give_up(SlotName::A));
     }

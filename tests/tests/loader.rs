@@ -178,8 +178,9 @@ fn the_loader_obeys_the_rules_of_the_boot_state() {
         (Some(state(B, 2, [true, false])), [Works, Flipped]),
         (Some(state(A, 0, [true, true])), [Flipped, Works]),
         (Some(state(A, 0, [true, true])), [Nothing, Works]),
-        // No slot is good: the tries begin anew.
+        // No slot is good: they are tried in turns.
         (Some(state(B, 0, [false, false])), [Works, Works]),
+        (Some(state(B, 1, [false, false])), [Works, Flipped]),
     ] {
         let (disk, device) = bench.disk(contents);
         let mut model = given.clone().unwrap_or_default();

@@ -254,6 +254,19 @@ impl Proof {
 }
 
 #[test]
+fn a_keeper_that_hangs_is_noticed_by_the_watchdog() {
+    let dir = tempfile::tempdir().unwrap();
+    let proof = Proof::new(dir.path());
+    assert_eq!(proof.told("cat /sys/class/watchdog/watchdog0/state").trim(), "active");
+    let from = proof.board().console_length();
+    proof.told("kill -STOP $(ps -o pid,args | awk '/[r]oost keep/ { print $1 }')");
+    proof.board().expect_restart();
+    proof.wait_for(from, "roost: slot A");
+    proof.board().wait_for_greeting(143, "* OK", PATIENCE).expect("IMAP greets");
+    assert_eq!(proof.running().1, "Valid");
+}
+
+#[test]
 fn whatever_the_update_the_board_ends_on_a_working_slot_with_all_mail() {
     let dir = tempfile::tempdir().unwrap();
     let (rounds, seed) = (number("ROUNDS", 12), number("SEED", u64::from(std::process::id())));

@@ -72,9 +72,9 @@ else
   setexpr other 1 - ${active}
   setexpr p ${goods} + ${other}
   setexpr.b good *${p}
+  setenv active ${other}
   if test ${good} = 1; then
     echo "roost: no try left, going back"
-    setenv active ${other}
     setenv tries 0
   else
     setenv good 0
