@@ -145,6 +145,7 @@ fn password(flags: &Flags) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::Path;
 
     fn check(line: &str) -> Result<Command, String> {
         parse(std::iter::once("roost").chain(line.split_whitespace()).map(OsString::from))
@@ -157,6 +158,17 @@ mod tests {
         };
         assert_eq!((options.port_offset, options.data), (1000, PathBuf::from("d")));
         assert!(options.listen.is_some_and(|a| a.is_loopback()));
+    }
+
+    #[test]
+    fn a_board_is_told_what_to_do() {
+        assert!(matches!(check("keep --data d"), Ok(Command::Keep(options)) if options.data == Path::new("d")));
+        assert!(matches!(check("update -"), Ok(Command::Update { bundle: None })));
+        assert!(
+            matches!(check("update x.roost"), Ok(Command::Update { bundle: Some(path) }) if path == Path::new("x.roost"))
+        );
+        assert!(matches!(check("slots"), Ok(Command::Slots)));
+        assert!(check("keep").unwrap_err().contains("--data") && check("update").is_err());
     }
 
     #[test]
