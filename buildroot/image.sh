@@ -67,16 +67,21 @@ bundle() { cargo run -q --locked --manifest-path "$here/../Cargo.toml" -p board 
 key=${ROOST_UPDATE_KEY:-$HOME/.cache/roost/update.key}
 mkdir -p "$(dirname "$key")"
 ROOST_UPDATE_KEYS=$(bundle key "$key")
-ROOST_VERSION=${ROOST_VERSION:-$(git -C "$here" describe --always --dirty 2>/dev/null || echo unknown)}
-export ROOST_UPDATE_KEYS ROOST_VERSION
+# For post-build.sh. ROOST_VERSION itself would come there as make's variable of the package.
+ROOST_IMAGE_VERSION=${ROOST_VERSION:-$(git -C "$here" describe --always --dirty 2>/dev/null || echo unknown)}
+export ROOST_UPDATE_KEYS ROOST_IMAGE_VERSION
 
 # The workspace may have changed since the last time: Buildroot would not look.
 [ ! -e "$out/build/roost-local" ] || build roost-dirclean
 build
 build -s --no-print-directory show-info >"$out/show-info.json"
-"$tree/utils/generate-cyclonedx" <"$out/show-info.json" >"$out/images/sbom.json"
+# It fetches the list of licences; a build without network has its sources and no list of them.
+if ! "$tree/utils/generate-cyclonedx" <"$out/show-info.json" >"$out/images/sbom.json" 2>"$out/sbom.log"; then
+  rm -f "$out/images/sbom.json"
+  printf 'image: no sbom.json: %s\n' "$(tail -n 1 "$out/sbom.log")" >&2
+fi
 format=$(sed -n 's/^pub const VERSION: u32 = \([0-9]*\);$/\1/p' "$here/../firmware/store/src/segment.rs")
 [ -n "$format" ] || die "firmware/store/src/segment.rs does not tell the store's format"
-bundle make --key "$key" --board "$board" --version "$ROOST_VERSION" --store-format "$format" \
+bundle make --key "$key" --board "$board" --version "$ROOST_IMAGE_VERSION" --store-format "$format" \
   "$out/images/slot.img" "$out/images/update.roost"
 printf '%s\n' "$out/images"

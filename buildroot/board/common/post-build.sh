@@ -17,5 +17,5 @@ ln -sfn /run/resolv.conf "$root/etc/resolv.conf"
 
 built=$(git -C "$here" log -1 --format=%ct 2>/dev/null || date +%s)
 # image.sh tells the version, and the public keys that updates are signed with.
-printf 'VERSION=%s\nBUILT=%s\nBOARD=%s\n' "${ROOST_VERSION:-unknown}" "$built" "${2:?the board}" >"$root/etc/roost-release"
+printf 'VERSION=%s\nBUILT=%s\nBOARD=%s\n' "${ROOST_IMAGE_VERSION:-unknown}" "$built" "${2:?the board}" >"$root/etc/roost-release"
 printf '%s\n' "${ROOST_UPDATE_KEYS:-}" >"$root/etc/roost-update.keys"
