@@ -16,7 +16,7 @@ pub const DICTIONARY: u32 = 1001;
 pub const DICTIONARY_BYTES: &[u8] = include_bytes!("../dictionary/1001.zdict");
 /// Octets as they are.
 const PLAIN: u32 = 0;
-/// zstd's levels: text is worth more time than attachments, most of which are compressed already (adr/0010).
+/// zstd's levels: text is worth more time than attachments, most of which are compressed already (adr/0005).
 const TEXT: i32 = 6;
 const ATTACHMENT: i32 = 3;
 /// Compressors and decompressors kept for the next caller.

@@ -6,7 +6,10 @@ use crate::model::{Appended, Target};
 use crate::record::Extent;
 use crate::segment::Pins;
 use crate::split::{Split, Splitter};
+use crate::writer::Shared;
 use crate::{Store, StoreError, limits};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 /// Bytes of a message that is not delivered yet. Dropping it leaves nothing behind but dead bytes in the log.
 #[derive(Debug)]
@@ -21,13 +24,38 @@ pub struct Draft {
     pieces: Vec<Piece>,
     /// What is in the log stays there.
     pins: Vec<Pins>,
+    /// It is on its way in.
+    counted: Counted,
     void: Option<StoreError>,
+}
+
+/// Counts a message as on its way in until it is dropped.
+struct Counted(Arc<Shared>);
+
+impl Counted {
+    fn new(shared: &Arc<Shared>) -> Counted {
+        shared.drafts.fetch_add(1, Relaxed);
+        Counted(shared.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.drafts.fetch_sub(1, Relaxed);
+    }
+}
+
+impl std::fmt::Debug for Counted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Counted")
+    }
 }
 
 impl Draft {
     pub(crate) fn new(store: Store) -> Draft {
         let tuning = &store.inner.shared.segments.tuning;
         let splitter = Splitter::new(tuning.part, tuning.attachment);
+        let counted = Counted::new(&store.inner.shared);
         Draft {
             store,
             blob: 0,
@@ -36,6 +64,7 @@ impl Draft {
             splitter,
             pieces: Vec::new(),
             pins: Vec::new(),
+            counted,
             void: None,
         }
     }
@@ -110,7 +139,9 @@ impl Draft {
         let mut found = Vec::new();
         self.splitter.finish(&mut found);
         self.take(&mut found)?;
-        let Draft { store, blob, extents, len, pieces, pins, .. } = self;
+        let Draft { store, blob, extents, len, pieces, pins, counted, .. } = self;
+        // others need not wait for it any more: it is there
+        drop(counted);
         let delivery = Delivery { blob, extents, size: len, pieces, targets: targets.to_vec() };
         let done = store.ask(|reply| Job::Deliver(delivery, reply));
         drop(pins);

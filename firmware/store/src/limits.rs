@@ -34,6 +34,8 @@ pub const LOG_BUFFER: usize = 256 * 1024;
 pub const GROUP_BYTES: usize = 1024 * 1024;
 /// Operations in one group commit.
 pub const GROUP_JOBS: usize = 256;
+/// The longest that a delivery waits for others to share its flush.
+pub const COMPANY: Duration = Duration::from_millis(10);
 /// Operations that wait for the writer before callers have to wait to hand in theirs.
 pub const QUEUE: usize = 256;
 /// Octets of log after which the catalogue is made durable.

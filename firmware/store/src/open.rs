@@ -74,6 +74,7 @@ pub fn open_tuned(disk: Arc<dyn Disk>, options: Options, tuning: Tuning) -> Resu
         recent: Recent::default(),
         floors: Floors::default(),
         structures: Structures::default(),
+        drafts: Default::default(),
         deliveries: Default::default(),
         received: Default::default(),
         checkpoints: Default::default(),

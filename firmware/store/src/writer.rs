@@ -14,7 +14,7 @@ use crate::tuning::{Rule, Tuning};
 use crate::{Options, StoreError, limits, perform};
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
@@ -45,6 +45,8 @@ pub struct Shared {
     pub checkpoints: AtomicU64,
     /// Times that space was given back.
     pub reclaims: AtomicU64,
+    /// Messages on their way in.
+    pub drafts: AtomicUsize,
     /// What the log wrote.
     pub log: Arc<LogCounters>,
     /// The store was closed.
@@ -60,6 +62,8 @@ pub struct Writer {
     /// Since when flags wait for a flush.
     lazy_since: Option<Instant>,
     last_write: Instant,
+    /// How long the last flush took.
+    flush_took: Duration,
     bytes_at_checkpoint: u64,
     records: u64,
     /// Something was committed that the catalogue does not have durably.
@@ -87,6 +91,7 @@ impl Writer {
             log,
             lazy_since: None,
             last_write: Instant::now(),
+            flush_took: Duration::ZERO,
             bytes_at_checkpoint,
             records: replayed,
             behind: replayed > 0,
@@ -163,6 +168,7 @@ impl Writer {
     fn work(&mut self, first: Job, jobs: &Receiver<Job>) -> Option<Reply<()>> {
         let (mut group, mut bytes, mut control) = (Vec::new(), 0, None);
         let mut next = Some(first);
+        let came = Instant::now();
         while let Some(job) = next {
             if job.is_control() {
                 control = Some(job);
@@ -171,7 +177,7 @@ impl Writer {
             bytes += job.bytes();
             group.push(job);
             let room = group.len() < limits::GROUP_JOBS && bytes < limits::GROUP_BYTES;
-            next = if room { jobs.try_recv().ok() } else { None };
+            next = if room { jobs.try_recv().ok().or_else(|| self.await_company(&group, came, jobs)) } else { None };
         }
         if !group.is_empty() {
             self.last_write = Instant::now();
@@ -185,6 +191,17 @@ impl Writer {
             _ => {}
         }
         None
+    }
+
+    /// While other messages are on their way in, those that wait here wait a little for them to share the flush: not as
+    /// long as they would have waited for a flush that began just before them. A lone message waits for nothing.
+    fn await_company(&self, group: &[Job], came: Instant, jobs: &Receiver<Job>) -> Option<Job> {
+        let delivers = group.iter().any(|job| matches!(job, Job::Deliver(..)));
+        if !delivers || self.stopped || self.shared.drafts.load(Relaxed) == 0 {
+            return None;
+        }
+        let left = (self.flush_took / 2).min(limits::COMPANY).saturating_sub(came.elapsed());
+        if left.is_zero() { None } else { jobs.recv_timeout(left).ok() }
     }
 
     /// All that was answered becomes durable.
@@ -242,7 +259,9 @@ impl Writer {
             self.catalogue_failed(e)
         })?;
         if urgent && self.log.lsn() > before && self.tuning().holds(Rule::FlushBeforeAnswer) {
+            let began = Instant::now();
             self.log.flush().map_err(|e| self.group_failed(mark, e))?;
+            self.flush_took = began.elapsed();
             self.lazy_since = None;
         } else if self.log.lsn() > before {
             self.lazy_since.get_or_insert_with(Instant::now);
