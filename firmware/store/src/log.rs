@@ -144,14 +144,14 @@ impl Log {
             if self.is_dirty() {
                 self.flush()?;
             }
-            self.next_segment()?;
+            self.next_segment(true)?;
         }
         Ok(self.mark())
     }
 
-    fn next_segment(&mut self) -> io::Result<()> {
+    fn next_segment(&mut self, may_recycle: bool) -> io::Result<()> {
         let segment = self.base.segment + 1;
-        let (file, recycled) = self.segments.create(segment)?;
+        let (file, recycled) = self.segments.create(segment, may_recycle)?;
         (self.file, self.recycled) = (Some(file), recycled);
         self.base = Position { segment, offset: 0 };
         let (store, snapshot) = (self.segments.store(), self.snapshot);
@@ -163,7 +163,7 @@ impl Log {
     pub fn name_snapshot(&mut self, pointer: Pointer) -> Result<(), LogError> {
         self.flush()?;
         self.snapshot = Some(pointer);
-        self.next_segment()?;
+        self.next_segment(true)?;
         self.flush()
     }
 
@@ -184,7 +184,16 @@ impl Log {
     pub fn prefer_recycled(&mut self) -> Result<(), LogError> {
         if !self.recycled && self.segments.spare_octets() > 0 {
             self.flush()?;
-            self.next_segment()?;
+            self.next_segment(true)?;
+        }
+        Ok(())
+    }
+
+    /// Goes on in a fresh segment: a snapshot begins, so that all before it can be given back. It will be a short one.
+    pub fn begin_snapshot(&mut self) -> Result<(), LogError> {
+        if self.base.segment > 0 {
+            self.flush()?;
+            self.next_segment(false)?;
         }
         Ok(())
     }

@@ -195,8 +195,8 @@ impl Segments {
     }
 
     /// Makes a segment; its first block is written with its first records. Answers whether it was another one before.
-    pub fn create(&self, segment: u32) -> io::Result<(Arc<dyn DiskFile>, bool)> {
-        let spare = lock(&self.space).spares.pop();
+    pub fn create(&self, segment: u32, may_recycle: bool) -> io::Result<(Arc<dyn DiskFile>, bool)> {
+        let spare = if may_recycle { lock(&self.space).spares.pop() } else { None };
         let file = match spare {
             // what is written over needs no new space; its old records do not speak under the new number
             Some(spare) => {
@@ -217,9 +217,11 @@ impl Segments {
 
     /// Gives a segment back that holds nothing any more.
     pub fn give_back(&self, number: u32) -> io::Result<()> {
+        // a short one would have to grow
+        let long = self.file(number)?.len()? >= u64::from(self.tuning.segment / 2);
         let mut space = lock(&self.space);
         space.holes.retain(|(segment, ..)| *segment != number);
-        if space.spares.len() < self.tuning.spares {
+        if long && space.spares.len() < self.tuning.spares {
             space.spares.push(number);
             return Ok(());
         }

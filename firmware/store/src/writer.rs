@@ -405,7 +405,7 @@ impl Writer {
         if self.stopped || self.lost || dead < self.reclaim_at || dead < live / 8 {
             return;
         }
-        let begun = self.log.begin_group().map_err(|e| self.log_failed(e));
+        let begun = self.log.begin_snapshot().and_then(|()| self.log.begin_group()).map_err(|e| self.log_failed(e));
         match begun.and_then(|_| Writing::begin(&self.shared.catalogue, &mut self.log)) {
             Ok(writing) => self.snapshot = Some((writing, 0)),
             Err(e) => self.no_snapshot(&e),
