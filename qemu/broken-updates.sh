@@ -19,6 +19,7 @@ export PATH=$PATH:/usr/sbin:/sbin
 
 die() { printf 'broken-updates: %s\n' "$*" >&2; exit 1; }
 [ -e "$image/slot.img" ] || die "no board image in $image (make board-image)"
+"$here/packages.sh" qemu-system-arm nbdkit squashfs-tools mtools u-boot-tools device-tree-compiler
 format=$(sed -n 's/^pub const VERSION: u32 = \([0-9]*\);$/\1/p' "$here/../firmware/store/src/segment.rs")
 bundle() { cargo run -q --locked --manifest-path "$here/../Cargo.toml" -p board --bin roost-bundle -- "$@"; }
 

@@ -7,5 +7,7 @@ packages=(
   isync fetchmail curl neomutt swaks libnet-ssleay-perl python3
   # what the tests run beside them: `script`, `mount`, `dpkg-source`, `flock`
   bsdutils mount dpkg-dev util-linux
+  # the boot loader's script under U-Boot in QEMU
+  qemu-system-arm u-boot-qemu u-boot-tools device-tree-compiler genimage mtools dosfstools squashfs-tools
 )
 exec "$(dirname "$0")/../qemu/packages.sh" "${packages[@]}"
