@@ -75,4 +75,4 @@ image:
 
 lint:
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy --locked --workspace --all-targets --all-features
+	$(CARGO) clippy --locked --workspace --all-targets --all-features -- -D warnings
