@@ -6,7 +6,7 @@
 use crate::body::Piece;
 use crate::limits;
 use crate::record::{self, Event, Extent, Header, Kind, PartHead, Position, Shared};
-use crate::segment::{Pointer, SegmentHeader, Segments, VERSION, align};
+use crate::segment::{self, Pointer, SegmentHeader, Segments, VERSION, align};
 use crate::tuning::Rule;
 use crate::{StoreError, disk::DiskFile};
 use std::io;
@@ -114,6 +114,20 @@ impl Log {
         })
     }
 
+    /// After a start: if there is a newer segment than the one with the last record, it has nothing but its header, and is gone on in.
+    pub fn skip_to_newest(&mut self) -> io::Result<()> {
+        let newest = segment::numbers(self.segments.disk().as_ref())?.pop().unwrap_or(0);
+        if newest > self.base.segment {
+            let file = self.segments.file(newest)?;
+            self.recycled = file.len()? >= u64::from(self.segments.tuning.segment / 2);
+            self.file = Some(file);
+            self.base = Position { segment: newest, offset: 0 };
+            let (store, snapshot) = (self.segments.store(), self.snapshot);
+            self.buffer = SegmentHeader { version: VERSION, segment: newest, store, snapshot }.encode();
+        }
+        Ok(())
+    }
+
     /// Where the next record starts.
     pub fn end(&self) -> Position {
         Position { offset: self.base.offset + self.buffer.len() as u32, ..self.base }
@@ -185,6 +199,8 @@ impl Log {
         if !self.recycled && self.segments.spare_octets() > 0 {
             self.flush()?;
             self.next_segment(true)?;
+            // after a restart the log goes on there
+            self.flush()?;
         }
         Ok(())
     }

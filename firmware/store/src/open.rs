@@ -63,7 +63,8 @@ pub fn open_tuned(disk: Arc<dyn Disk>, options: Options, tuning: Tuning) -> Resu
     let catalogue = Catalogue::open(disk.clone(), FILE, options.cache)?;
     let end = replay(&catalogue, &segments)?;
     let counters = Arc::new(LogCounters::default());
-    let log = Log::open(segments.clone(), counters.clone(), (end.position, end.lsn), end.snapshot)?;
+    let mut log = Log::open(segments.clone(), counters.clone(), (end.position, end.lsn), end.snapshot)?;
+    log.skip_to_newest()?;
     // the catalogue's name, and those of segments made just before a crash
     disk.sync_names()?;
     let shared = Arc::new(Shared {
