@@ -281,6 +281,8 @@ pub fn find(segments: &Arc<Segments>) -> Result<Option<Pointer>> {
     for number in numbers.iter().rev() {
         match segments.pointer(*number)? {
             Some(None) => break,
+            // an older header may name a snapshot that a later one has replaced
+            _ if damaged => break,
             Some(Some(pointer)) if Scanner::at(segments.clone(), pointer)?.begins(pointer.lsn)? => {
                 return Ok(Some(pointer));
             }

@@ -56,8 +56,9 @@ fn mail_that_comes_and_goes_needs_no_more_and_more_space() {
     }
     assert_eq!(store.check().unwrap(), Vec::<String>::new());
     store.close().unwrap();
-    // the log alone is enough, although its beginning is gone
-    assert!(!disk.list("log").unwrap().contains(&"0000000001".to_owned()));
+    // the log alone is enough, although parts of it are gone
+    let segments = disk.list("log").unwrap();
+    assert!(segments.len() < segments.last().unwrap().parse().unwrap(), "{segments:?}");
     disk.remove(crate::catalogue::FILE).unwrap();
     let store = open(&disk, small());
     for (n, uid) in kept.iter().enumerate() {
