@@ -13,6 +13,7 @@ mod limits;
 mod metrics;
 mod probe;
 mod rescue;
+mod sandbox;
 mod serve;
 mod web_front;
 

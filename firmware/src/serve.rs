@@ -4,8 +4,9 @@ use crate::certificates::{self, Certificates};
 use crate::control;
 use crate::data_dir::{DataDir, House};
 use crate::doors::{self, Door, Guests, HTTP, HTTPS, Reception};
+use crate::sandbox::{self, Sandbox};
 use crate::web_front::{self, Behind};
-use crate::{keeper, limits, metrics};
+use crate::{data_dir, keeper, limits, metrics};
 use board::{Board, LinuxBoard};
 use std::net::IpAddr;
 use std::os::unix::net::UnixListener;
@@ -30,23 +31,37 @@ pub struct Options {
 /// Runs the daemon; returns after a clean stop.
 pub fn serve(options: Options) -> Result<(), String> {
     tracing_subscriber::fmt().with_writer(std::io::stderr).with_target(false).with_ansi(false).init();
+    // Before there is a second thread, which would stay outside. The directory it is kept to has to be there.
+    data_dir::make_private_dir(&options.data)?;
+    let sandbox = sandbox::enter(&options.data, &ports(options.port_offset))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .max_blocking_threads(limits::BLOCKING_THREADS)
         .enable_all()
         .build()
         .map_err(|e| format!("threads: {e}"))?;
-    let stopped = runtime.block_on(run(options));
+    let stopped = runtime.block_on(run(options, &sandbox));
     runtime.shutdown_timeout(limits::FAREWELL);
     stopped
 }
 
-async fn run(options: Options) -> Result<(), String> {
+/// Every port that is opened.
+fn ports(offset: u16) -> Vec<u16> {
+    let standard = Door::ALL.iter().map(|door| door.port()).chain([HTTP, HTTPS]);
+    standard.filter_map(|port| port.checked_add(offset)).collect()
+}
+
+async fn run(options: Options, sandbox: &Sandbox) -> Result<(), String> {
     let signals = Signals::new()?;
     let dir = DataDir::new(&options.data);
     let listeners = Listeners::bind(&options).await?;
     dir.note_panics();
     let house = dir.open()?;
+    // Only now: who is refused a start hears the one reason for it.
+    match sandbox.holds() {
+        true => tracing::info!("sandbox: {sandbox}"),
+        false => tracing::warn!("sandbox: {sandbox}"),
+    }
     let outcome = run_house(&options, &dir, listeners, &house, signals).await;
     house.close();
     outcome
