@@ -115,7 +115,7 @@ class Log:
         if at + 32 > len(data):
             return None
         length, crc, number, durable, account, kind, _, tag = struct.unpack_from("<IIQQIBBH", data, at)
-        if not 0 < kind < 18 or length > 1 << 26 or at + 32 + length > len(data) or number == 0:
+        if kind == 0 or length > 1 << 26 or at + 32 + length > len(data) or number == 0:
             return None
         seed = crc32c(struct.pack("<QI", self.store, segment))
         if crc32c(data[at:at + 4] + data[at + 8:at + 30], seed) & 0xFFFF != tag:

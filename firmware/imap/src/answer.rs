@@ -90,6 +90,7 @@ impl From<StoreError> for Answer {
                 Answer { status: Status::No, code: Some("LIMIT".into()), text: format!("Over a limit: {what}").into() }
             }
             StoreError::TooLarge => Answer::no("TOOBIG", "The message is too large"),
+            StoreError::OverQuota => Answer::no("OVERQUOTA", "The account may not hold more mail"),
             StoreError::Full => Answer::no("OVERQUOTA", "No space left for new mail, try again later"),
             StoreError::Damaged(_) => Answer::no("CORRUPTION", "The message is damaged on the disk"),
             StoreError::Stopped => Answer::no("UNAVAILABLE", "The server is stopping, try again later"),

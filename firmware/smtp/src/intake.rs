@@ -203,6 +203,8 @@ impl Fault {
             Fault::Loop => "554 5.4.6",
             Fault::NotYours(_) => "550 5.7.1",
             Fault::NoAuthor => "550 5.6.0",
+            // temporary: whose account it is can make room before the sender gives up
+            Fault::Store(StoreError::OverQuota) => "452 4.2.2",
             Fault::Store(StoreError::Full) => "452 4.3.1",
             Fault::Store(_) => "451 4.3.0",
         }
@@ -219,6 +221,7 @@ impl fmt::Display for Fault {
             Fault::HeaderTooLarge => write!(f, "The header may have at most {} octets", limits::SUBMITTED_HEADER),
             Fault::NotYours(address) => write!(f, "From: <{address}>: you may write only from your own addresses"),
             Fault::NoAuthor => f.write_str("The From field names no address"),
+            Fault::Store(StoreError::OverQuota) => f.write_str("The account is full, try again later"),
             Fault::Store(StoreError::Full) => f.write_str("There is no space left for new mail, try again later"),
             // The client learns nothing of the disk; the log does.
             Fault::Store(_) => f.write_str("The message could not be stored, try again later"),

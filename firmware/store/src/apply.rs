@@ -5,6 +5,7 @@
 use crate::StoreError;
 use crate::catalogue::{BlobRow, Change, KeywordBits, MailboxRow, Row, SharedRow, Tables, keywords, rows};
 use crate::model::{Keyword, SpecialUse};
+use crate::quota;
 use crate::record::{
     Copied, Created, Deliver, Event, Expunged, Extent, FlagsSet, Moved, Ranges, Relocated, Renamed, Shared, ranges,
 };
@@ -34,6 +35,7 @@ pub fn apply(t: &mut Tables<'_>, account: u32, event: &Event) -> Result<()> {
         Event::RemoveAccount => remove_account(t, account),
         Event::SnapshotBegin(_) | Event::SnapshotRows(_) | Event::SnapshotEnd(..) => Ok(()),
         Event::Relocate(e) => relocate(t, e),
+        Event::Quota(limits) => quota::limit(t, account, limits),
     }
 }
 
@@ -326,6 +328,7 @@ fn remove_account(t: &mut Tables<'_>, account: u32) -> Result<()> {
     for name in crate::catalogue::subscriptions(&t.subscriptions, account)? {
         t.subscriptions.remove((account, name.as_str()))?;
     }
+    t.holdings.remove(account)?;
     t.accounts.remove(account)?;
     Ok(())
 }

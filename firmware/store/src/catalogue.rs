@@ -4,6 +4,7 @@ use crate::StoreError;
 use crate::body::Hash;
 use crate::disk::{Disk, DiskFile};
 use crate::model::*;
+use crate::quota::{self, HOLDINGS};
 use crate::record::{DELETED, Extent, Position, SEEN, flag_bits};
 use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable, Table, TableDefinition, WriteTransaction};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -19,7 +20,7 @@ pub const FILE: &str = "catalogue.redb";
 /// Stands beside it when the catalogue is not to be trusted.
 const SUSPECT: &str = "catalogue.suspect";
 /// The version of the tables; another one is rebuilt from the log.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 
 type Bytes = &'static [u8];
 /// One row: [`Meta`].
@@ -270,7 +271,8 @@ pub fn value<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     postcard::from_bytes(bytes).map_err(|_| damaged())
 }
 
-fn stored<T: Serialize>(value: &T) -> Result<Vec<u8>> {
+/// Makes a row.
+pub fn stored<T: Serialize>(value: &T) -> Result<Vec<u8>> {
     postcard::to_stdvec(value).map_err(|_| damaged())
 }
 
@@ -406,6 +408,8 @@ pub struct Tables<'t> {
     shared: Table<'t, u64, Bytes>,
     /// [`HASHES`]
     pub hashes: Table<'t, Hash, u64>,
+    /// [`HOLDINGS`]
+    pub holdings: Table<'t, u32, Bytes>,
     /// What changed in which mailbox, for watchers and the memory of recent changes.
     pub changes: Vec<Change>,
 }
@@ -441,6 +445,7 @@ impl<'t> Tables<'t> {
             blobs: txn.open_table(BLOBS)?,
             shared: txn.open_table(SHARED)?,
             hashes: txn.open_table(HASHES)?,
+            holdings: txn.open_table(HOLDINGS)?,
             changes: Vec::new(),
         })
     }
@@ -482,16 +487,26 @@ impl<'t> Tables<'t> {
         Ok(self.subscriptions.get((account, name))?.is_some())
     }
 
-    /// Stores a mailbox.
+    /// Nothing is made for an account that was not.
+    pub fn check_account(&self, account: u32) -> Result<()> {
+        if self.has_account(account)? { Ok(()) } else { Err(StoreError::NoSuchMailbox) }
+    }
+
+    /// Stores a mailbox; its account holds what its mailboxes hold.
     pub fn put_mailbox(&mut self, mailbox: u32, row: &MailboxRow) -> Result<()> {
-        self.mailboxes.insert(mailbox, stored(row)?.as_slice())?;
-        Ok(())
+        let old = self.mailboxes.insert(mailbox, stored(row)?.as_slice())?;
+        let old = old.map(|v| value::<MailboxRow>(v.value())).transpose()?;
+        let before = old.map_or((0, 0), |old| (old.size, old.messages));
+        quota::recount(self, row.account, before, (row.size, row.messages))
     }
 
     /// Removes a mailbox's row.
     pub fn remove_mailbox(&mut self, mailbox: u32) -> Result<()> {
-        self.mailboxes.remove(mailbox)?;
-        Ok(())
+        let old = self.mailboxes.remove(mailbox)?.map(|v| value::<MailboxRow>(v.value())).transpose()?;
+        match old {
+            Some(old) => quota::recount(self, old.account, (old.size, old.messages), (0, 0)),
+            None => Ok(()),
+        }
     }
 
     /// Numbers of all mailboxes.

@@ -6,6 +6,7 @@ use crate::catalogue::{
     self, ACCOUNTS, BLOBS, BlobRow, Catalogue, HASHES, KEYWORDS, MAILBOXES, MESSAGES, META, MailboxRow, NAMES, Row,
     SHARED, SUBSCRIPTIONS, SharedRow, VANISHED,
 };
+use crate::quota::HOLDINGS;
 use crate::record::Position;
 use crate::replay::apply_batch;
 use crate::scan::{Damage, Scanner};
@@ -59,6 +60,7 @@ fn compare(shared: &Shared, end: Position, view: &ReadTransaction, scratch: &Cat
     both.compare(VANISHED, &mut faults, |(m, n, uid)| format!("removal {n} of UID {uid} of mailbox {m}"), plain)?;
     both.compare(BLOBS, &mut faults, |b| format!("message body {b:#x}"), plain)?;
     both.compare(SHARED, &mut faults, |p| format!("shared attachment {p:#x}"), plain)?;
+    both.compare(HOLDINGS, &mut faults, |a| format!("what account {a} holds"), plain)?;
     faults.extend(wrong_hashes(view)?);
     let counted =
         |txn: &ReadTransaction| Ok::<_, StoreError>(catalogue::meta(&txn.open_table(META)?)?.unwrap_or_default());

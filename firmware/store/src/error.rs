@@ -17,6 +17,8 @@ pub enum StoreError {
     Limit(&'static str),
     /// The message is over the size limit.
     TooLarge,
+    /// The account may not hold more (RFC 9208).
+    OverQuota,
     /// No space for new mail; reading and deleting go on.
     Full,
     /// A record does not match its checksum: the message is damaged.
@@ -46,6 +48,7 @@ impl fmt::Display for StoreError {
             StoreError::Inbox => f.write_str("not possible with INBOX"),
             StoreError::Limit(what) => write!(f, "over the limit: {what}"),
             StoreError::TooLarge => f.write_str("the message is too large"),
+            StoreError::OverQuota => f.write_str("the account is full"),
             StoreError::Full => f.write_str("the disk is full"),
             StoreError::Damaged(blob) => write!(f, "message {} is damaged on the disk", blob.0),
             StoreError::Stopped => f.write_str("the store has stopped"),

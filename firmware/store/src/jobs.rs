@@ -2,9 +2,10 @@
 
 use crate::StoreError;
 use crate::body::Piece;
+use crate::catalogue::Tables;
 use crate::model::*;
 use crate::plan::Which;
-use crate::record::{Extent, Position};
+use crate::record::{Event, Extent, Position};
 use crate::segment::Pins;
 use std::sync::mpsc::SyncSender;
 
@@ -26,6 +27,9 @@ pub struct Delivery {
     /// Where it goes.
     pub targets: Vec<Target>,
 }
+
+/// Decides on an event, and the account it is about.
+pub type Plan = Box<dyn FnOnce(&Tables<'_>) -> Result<Option<(u32, Event)>> + Send>;
 
 /// What the writer is asked for.
 pub enum Job {
@@ -57,6 +61,8 @@ pub enum Job {
     Rename { account: u32, from: MailboxName, to: MailboxName, now: i64, reply: Reply<()> },
     /// SUBSCRIBE.
     Subscribe(u32, MailboxName, bool, Reply<()>),
+    /// A change of which the catalogue tells what it is.
+    Change(Plan, Reply<()>),
     /// All that was answered becomes durable; answers the end of the log and a view of the catalogue at that moment.
     Barrier(Reply<(Position, redb::ReadTransaction)>),
     /// A durable checkpoint, then the end.
@@ -104,6 +110,7 @@ impl Job {
             | Job::Delete(_, _, r)
             | Job::Subscribe(_, _, _, r)
             | Job::Rename { reply: r, .. }
+            | Job::Change(_, r)
             | Job::Close(r) => r.send(Err(e)).is_ok(),
         };
     }

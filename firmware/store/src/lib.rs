@@ -19,6 +19,7 @@ mod notify;
 mod open;
 mod perform;
 mod plan;
+mod quota;
 mod reader;
 mod reclaim;
 mod record;
@@ -39,6 +40,7 @@ pub use draft::Draft;
 pub use error::{OpenError, StoreError};
 pub use model::*;
 pub use notify::Watch;
+pub use quota::{Quota, QuotaLimits};
 pub use rescue::{Rescued, rescue};
 
 use jobs::{Job, Reply};
@@ -148,6 +150,22 @@ impl Store {
         sender.send(job(reply)).map_err(|_| StoreError::Stopped)?;
         drop(sender);
         answer.recv().map_err(|_| StoreError::Stopped)?
+    }
+
+    /// Has the writer decide on an event, log it and apply it; answers what was decided. Durable on return.
+    pub(crate) fn change<T: Send + 'static>(
+        &self,
+        plan: impl FnOnce(&catalogue::Tables<'_>) -> Result<(Option<(u32, record::Event)>, T)> + Send + 'static,
+    ) -> Result<T> {
+        let (tell, told) = sync_channel(1);
+        let plan = move |t: &catalogue::Tables<'_>| {
+            let (event, answer) = plan(t)?;
+            // a caller that has gone does not care
+            let _ = tell.send(answer);
+            Ok(event)
+        };
+        self.ask(|reply| Job::Change(Box::new(plan), reply))?;
+        told.recv().map_err(|_| StoreError::Stopped)
     }
 
     /// Makes the default mailboxes (INBOX, Drafts, Sent, Archive, Junk, Trash; all subscribed) if the account has none. Cheap if it has.

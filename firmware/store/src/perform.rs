@@ -4,7 +4,7 @@ use crate::StoreError;
 use crate::apply::apply;
 use crate::body::{Hash, Piece};
 use crate::catalogue::{MailboxRow, SharedRow, Tables, keywords, message, row};
-use crate::jobs::{Answer, Delivery, Job, Reply, answer};
+use crate::jobs::{Answer, Delivery, Job, Plan, Reply, answer};
 use crate::log::Log;
 use crate::model::*;
 use crate::plan;
@@ -46,6 +46,7 @@ pub fn perform(
         Job::Delete(account, name, reply) => settle(reply, h.delete(account, &name)),
         Job::Rename { account, from, to, now, reply } => settle(reply, h.rename(account, &from, &to, now)),
         Job::Subscribe(account, name, on, reply) => settle(reply, h.subscribe(account, &name, on)),
+        Job::Change(plan, reply) => settle(reply, h.change(plan)),
         Job::Barrier(_) | Job::Close(_) => (Box::new(move |_| job.refuse(StoreError::Stopped)), None),
     }
 }
@@ -117,13 +118,15 @@ impl Hands<'_, '_> {
         let mut taken = plan::Taken::default();
         let (mut targets, mut answers, mut account) = (Vec::new(), Vec::new(), 0);
         for target in &d.targets {
-            match plan::deliver(self.t, &mut taken, target) {
+            match plan::deliver(self.t, &mut taken, target, d.size) {
                 Ok((owner, delivered, appended)) => {
                     account = owner;
                     targets.push(delivered);
                     answers.push(Ok(appended));
                 }
-                Err(e @ (StoreError::NoSuchMailbox | StoreError::Limit(_))) => answers.push(Err(e)),
+                Err(e @ (StoreError::NoSuchMailbox | StoreError::Limit(_) | StoreError::OverQuota)) => {
+                    answers.push(Err(e))
+                }
                 Err(e) => return Err(e),
             }
         }
@@ -145,7 +148,7 @@ impl Hands<'_, '_> {
     }
 
     fn copy(&mut self, from: u32, uids: &[u32], to: u32, now: i64, remove: bool) -> Result<Copied> {
-        let (copied, uids) = plan::copy(self.t, from, uids, to, now)?;
+        let (copied, uids) = plan::copy(self.t, from, uids, to, now, remove)?;
         let target = self.t.mailbox(to)?;
         let uid_validity = plan::uid_validity(&target)?;
         if !uids.is_empty() {
@@ -231,6 +234,13 @@ impl Hands<'_, '_> {
     fn rename(&mut self, account: u32, from: &MailboxName, to: &MailboxName, now: i64) -> Result<()> {
         let renamed = plan::rename(self.t, account, from, to, now)?;
         self.record(account, &Event::Rename(renamed))
+    }
+
+    fn change(&mut self, plan: Plan) -> Result<()> {
+        match plan(self.t)? {
+            Some((account, event)) => self.record(account, &event),
+            None => Ok(()),
+        }
     }
 
     fn subscribe(&mut self, account: u32, name: &MailboxName, on: bool) -> Result<()> {

@@ -3,12 +3,14 @@
 
 use crate::catalogue::{KeywordBits, Keywords, MailboxRow, Row, Tables, flags_of, keywords, row, rows};
 use crate::model::*;
+use crate::quota::{Holdings, holdings};
 use crate::record::{
     Copied, Created, DELETED, Delivered, Event, Expunged, FlagsSet, LoggedFlags, Moved, Ranges, Renamed, flag_bits,
     ranges,
 };
 use crate::{StoreError, limits};
 use smol_str::SmolStr;
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 type Result<T, E = StoreError> = std::result::Result<T, E>;
@@ -85,11 +87,6 @@ fn check_room(t: &Tables<'_>, account: u32, more: usize) -> Result<()> {
     if have + more > limits::MAILBOXES { Err(StoreError::Limit("mailboxes of an account")) } else { Ok(()) }
 }
 
-/// Nothing is made for an account that was not.
-fn check_account(t: &Tables<'_>, account: u32) -> Result<()> {
-    if t.has_account(account)? { Ok(()) } else { Err(StoreError::NoSuchMailbox) }
-}
-
 /// CREATE.
 pub fn create(
     t: &Tables<'_>,
@@ -98,7 +95,7 @@ pub fn create(
     special_use: Option<SpecialUse>,
     now: i64,
 ) -> Result<Vec<Created>> {
-    check_account(t, account)?;
+    t.check_account(account)?;
     if t.by_name(account, name.as_str())?.is_some() {
         return Err(StoreError::Exists);
     }
@@ -183,7 +180,7 @@ fn move_all(t: &Tables<'_>, from: u32, to: u32, now: i64) -> Result<Option<Moved
 
 /// SUBSCRIBE; nothing if it is so already.
 pub fn subscribe(t: &Tables<'_>, account: u32, name: &MailboxName, on: bool) -> Result<Option<Event>> {
-    check_account(t, account)?;
+    t.check_account(account)?;
     Ok((t.is_subscribed(account, name.as_str())? != on).then(|| Event::Subscribe(SmolStr::new(name.as_str()), on)))
 }
 
@@ -195,14 +192,17 @@ fn next_uid(uid_next: u32, messages: usize) -> Result<()> {
 
 /// What earlier targets of the same delivery have taken already.
 #[derive(Default)]
-pub struct Taken(HashMap<u32, (MailboxRow, Option<Keywords>)>);
+pub struct Taken {
+    mailboxes: HashMap<u32, (MailboxRow, Option<Keywords>)>,
+    accounts: HashMap<u32, Holdings>,
+}
 
 /// One target of a delivery, and the account it belongs to.
-pub fn deliver(t: &Tables<'_>, taken: &mut Taken, target: &Target) -> Result<(u32, Delivered, Appended)> {
+pub fn deliver(t: &Tables<'_>, taken: &mut Taken, target: &Target, size: u64) -> Result<(u32, Delivered, Appended)> {
     let id = target.mailbox.0;
-    let (mailbox, known) = match taken.0.entry(id) {
-        std::collections::hash_map::Entry::Occupied(e) => e.into_mut(),
-        std::collections::hash_map::Entry::Vacant(e) => e.insert((t.mailbox(id)?, None)),
+    let (mailbox, known) = match taken.mailboxes.entry(id) {
+        Entry::Occupied(e) => e.into_mut(),
+        Entry::Vacant(e) => e.insert((t.mailbox(id)?, None)),
     };
     next_uid(mailbox.uid_next, 1)?;
     if !target.flags.keywords.is_empty() {
@@ -214,6 +214,11 @@ pub fn deliver(t: &Tables<'_>, taken: &mut Taken, target: &Target) -> Result<(u3
         learn(&mut more, &target.flags.keywords)?;
         *known = more;
     }
+    match taken.accounts.entry(mailbox.account) {
+        Entry::Occupied(e) => e.into_mut(),
+        Entry::Vacant(e) => e.insert(holdings(&t.holdings, mailbox.account)?),
+    }
+    .take(size, 1)?;
     let uid = mailbox.uid_next;
     mailbox.uid_next += 1;
     mailbox.modseq += 1;
@@ -252,21 +257,34 @@ fn learn<'a>(known: &mut Keywords, new: impl IntoIterator<Item = &'a Keyword>) -
     Ok(())
 }
 
-/// COPY: the event and the pairs of UIDs; nothing if no message is left.
-pub fn copy(t: &Tables<'_>, from: u32, uids: &[u32], to: u32, now: i64) -> Result<(Copied, Vec<(Uid, Uid)>)> {
-    t.mailbox(from)?;
+/// COPY, or the first half of MOVE: the event and the pairs of UIDs; nothing if no message is left.
+pub fn copy(
+    t: &Tables<'_>,
+    from: u32,
+    uids: &[u32],
+    to: u32,
+    now: i64,
+    remove: bool,
+) -> Result<(Copied, Vec<(Uid, Uid)>)> {
+    let source = t.mailbox(from)?;
     let target = t.mailbox(to)?;
     let source_keywords = keywords(&t.keywords, from)?;
     let mut target_keywords = keywords(&t.keywords, to)?;
     let mut found = Vec::new();
     let mut seen = KeywordBits::default();
+    let mut octets = 0;
     for uid in uids {
         if let Some(row) = row(&t.messages, from, *uid)? {
             for (all, one) in seen.iter_mut().zip(row.keywords) {
                 *all |= one;
             }
+            octets += row.size;
             found.push(*uid);
         }
+    }
+    // what only moves is no more than before
+    if !(remove && source.account == target.account) {
+        holdings(&t.holdings, target.account)?.take(octets, found.len() as u64)?;
     }
     learn(&mut target_keywords, source_keywords.named(&seen))?;
     next_uid(target.uid_next, found.len())?;

@@ -20,7 +20,7 @@ use std::sync::atomic::Ordering::Relaxed;
 type Result<T, E = StoreError> = std::result::Result<T, E>;
 
 /// Tables are made by the first write; before it there is nothing to read.
-fn table<K: redb::Key, V: redb::Value>(
+pub fn table<K: redb::Key, V: redb::Value>(
     reader: &Reader<'_>,
     definition: redb::TableDefinition<'_, K, V>,
 ) -> Result<Option<ReadOnlyTable<K, V>>> {

@@ -1,7 +1,7 @@
 //! Records of the log: their header, their checksum and what they say (LOG-FORMAT.md).
 
 use crate::body::Hash;
-use crate::{Flags, Keyword, SpecialUse, StoreError, limits};
+use crate::{Flags, Keyword, QuotaLimits, SpecialUse, StoreError, limits};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use smol_str::SmolStr;
 
@@ -48,12 +48,16 @@ pub enum Kind {
     SnapshotEnd = 16,
     /// Parts were copied to the end of the log.
     Relocate = 17,
+    /// An account's limits changed.
+    Quota = 18,
+    /// Something that a later version writes.
+    Unknown = 255,
 }
 
 impl Kind {
     fn from_number(n: u8) -> Option<Kind> {
         use Kind::*;
-        [
+        let known = [
             Open,
             Part,
             Deliver,
@@ -71,9 +75,9 @@ impl Kind {
             SnapshotRows,
             SnapshotEnd,
             Relocate,
-        ]
-        .into_iter()
-        .find(|k| *k as u8 == n)
+            Quota,
+        ];
+        (n != 0).then(|| known.into_iter().find(|k| *k as u8 == n).unwrap_or(Unknown))
     }
 }
 
@@ -429,6 +433,8 @@ pub enum Event {
     SnapshotEnd(u64, u32),
     /// RELOCATE.
     Relocate(Relocated),
+    /// QUOTA.
+    Quota(QuotaLimits),
 }
 
 impl Event {
@@ -451,6 +457,7 @@ impl Event {
             Event::SnapshotRows(v) => (Kind::SnapshotRows, postcard::to_stdvec(v)),
             Event::SnapshotEnd(begin, rows) => (Kind::SnapshotEnd, postcard::to_stdvec(&(begin, rows))),
             Event::Relocate(v) => (Kind::Relocate, postcard::to_stdvec(v)),
+            Event::Quota(v) => (Kind::Quota, postcard::to_stdvec(v)),
         };
         match payload {
             Ok(payload) if payload.len() <= limits::RECORD => Ok((kind, payload)),
@@ -465,7 +472,7 @@ impl Event {
         }
         Some(match kind {
             Kind::Open => Event::Open(u64::from_le_bytes(payload.try_into().ok()?)),
-            Kind::Part => return None,
+            Kind::Part | Kind::Unknown => return None,
             Kind::Deliver => Event::Deliver(value(payload)?),
             Kind::Flags => Event::Flags(value(payload)?),
             Kind::Copy => Event::Copy(value(payload)?),
@@ -487,6 +494,7 @@ impl Event {
                 Event::SnapshotEnd(begin, rows)
             }
             Kind::Relocate => Event::Relocate(value(payload)?),
+            Kind::Quota => Event::Quota(value(payload)?),
         })
     }
 }

@@ -10,10 +10,11 @@ use crate::catalogue::{
     SUBSCRIPTIONS, SharedRow, Tables, VANISHED, commit_lazily,
 };
 use crate::log::Log;
+use crate::quota::{self, HOLDINGS, Holdings, QuotaLimits};
 use crate::record::{Event, Kind, Position, Snapshot, SnapshotRows};
 use crate::scan::Scanner;
 use crate::segment::{self, Pointer, Segments};
-use redb::{Key, ReadTransaction, ReadableTable, TableDefinition, Value};
+use redb::{Key, ReadTransaction, ReadableTable, TableDefinition, TableError, Value};
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 use std::ops::Bound;
@@ -24,7 +25,7 @@ type Result<T, E = StoreError> = std::result::Result<T, E>;
 /// Rows in one record.
 const PAGE: usize = 1_000;
 /// Kinds of rows.
-const TABLES: u8 = 8;
+const TABLES: u8 = 9;
 
 /// Rows of one table.
 #[derive(Debug, Serialize, Deserialize)]
@@ -45,6 +46,8 @@ pub enum Rows {
     Blobs(Vec<(u64, BlobRow)>),
     /// Parts that bodies share.
     Shared(Vec<(u64, SharedRow)>),
+    /// Accounts and their limits.
+    Quotas(Vec<(u32, QuotaLimits)>),
 }
 
 impl Rows {
@@ -58,6 +61,7 @@ impl Rows {
             Rows::Messages(v) => v.len(),
             Rows::Blobs(v) => v.len(),
             Rows::Shared(v) => v.len(),
+            Rows::Quotas(v) => v.len(),
         }
     }
 }
@@ -69,7 +73,12 @@ fn page<K: Key + 'static, V: Value + 'static, R>(
     after: Option<K::SelfType<'_>>,
     row: impl Fn(K::SelfType<'_>, V::SelfType<'_>) -> Result<R>,
 ) -> Result<Vec<R>> {
-    let table = view.open_table(definition)?;
+    let table = match view.open_table(definition) {
+        Ok(table) => table,
+        // nothing of the kind was ever stored
+        Err(TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
+        Err(e) => return Err(e.into()),
+    };
     let from = after.map_or(Bound::Unbounded, Bound::Excluded);
     let range = table.range::<K::SelfType<'_>>((from, Bound::Unbounded))?;
     range
@@ -129,12 +138,20 @@ fn rows_after(view: &ReadTransaction, which: u8, last: Option<&Rows>) -> Result<
             };
             Rows::Blobs(page(view, BLOBS, after, |id, row| Ok((id, read(row)?)))?)
         }
-        (_, last) => {
+        (7, last) => {
             let after = match last {
                 Some(Rows::Shared(v)) => v.last().map(|(id, _)| *id),
                 _ => None,
             };
             Rows::Shared(page(view, SHARED, after, |id, row| Ok((id, catalogue::value(row)?)))?)
+        }
+        (_, last) => {
+            let after = match last {
+                Some(Rows::Quotas(v)) => v.last().map(|(id, _)| *id),
+                _ => None,
+            };
+            let limits = |bytes: &[u8]| catalogue::value::<Holdings>(bytes).map(|row| row.limits);
+            Rows::Quotas(page(view, HOLDINGS, after, |id, row| Ok((id, limits(row)?)))?)
         }
     })
 }
@@ -207,7 +224,10 @@ pub fn load(catalogue: &Catalogue, segments: &Arc<Segments>, pointer: Pointer) -
                     .codec
                     .decompress(rows.coding, rows.raw as usize, &rows.data, find, &mut raw)
                     .ok_or_else(catalogue::damaged)?;
-                insert(catalogue, postcard::from_bytes(&raw).map_err(|_| catalogue::damaged())?)?;
+                // rows that only later versions have are of no use here
+                if raw.first().is_some_and(|table| *table < TABLES) {
+                    insert(catalogue, postcard::from_bytes(&raw).map_err(|_| catalogue::damaged())?)?;
+                }
             }
             Some(Event::SnapshotEnd(of, _)) if of == pointer.lsn => break,
             _ => {}
@@ -267,6 +287,7 @@ fn insert(catalogue: &Catalogue, rows: Rows) -> Result<()> {
                     t.put_shared(id, &row)?;
                 }
             }
+            Rows::Quotas(v) => v.iter().try_for_each(|(account, limits)| quota::limit(&mut t, *account, limits))?,
         }
         let (lsn, end) = (t.meta.lsn, t.meta.end);
         t.finish(lsn, end)?;

@@ -164,3 +164,30 @@ fn long_lines() {
     assert_eq!(world.send("raw", b"d AUTHENTICATE PLAIN\r\n"), "+ \r\n");
     assert_eq!(world.send("raw", format!("{long}\r\n").as_bytes()), "d BAD [LIMIT] Command line too long\r\n");
 }
+
+#[test]
+fn an_account_over_its_quota() {
+    let mut world = World::new();
+    world.mail("anna", "INBOX", "0123456789");
+    let limits = store::QuotaLimits { octets: Some(15), messages: None };
+    world.context.store.set_quota(store::AccountId(1), limits).unwrap();
+    world.play(
+        "
+        anna> a APPEND INBOX {10+}
+        anna> 0123456789
+        anna< a NO [OVERQUOTA] The account may not hold more mail
+        ",
+    );
+    world.send("anna", b"b SELECT INBOX\r\n");
+    world.play(
+        "
+        anna> c COPY 1 Trash
+        anna< c NO [OVERQUOTA] The account may not hold more mail
+        anna> d MOVE 1 Trash
+        anna< * OK [COPYUID ... 1 1] ...
+        anna< * 1 EXPUNGE
+        anna< * 0 RECENT
+        anna< d OK ...
+        ",
+    );
+}

@@ -150,3 +150,21 @@ fn an_account_removed_meanwhile_gets_no_mail() {
     assert_eq!(talk.context.store.mailboxes(store::AccountId(BEN)).unwrap(), []);
     assert_eq!(talk.sent_to(ANNA), ["a: b\r\n"]);
 }
+
+#[test]
+fn a_full_account_is_a_temporary_failure_of_its_own() {
+    let mut talk = Talk::lmtp();
+    talk.context.store.ensure_account(store::AccountId(BEN), 1).unwrap();
+    let limits = store::QuotaLimits { octets: None, messages: Some(0) };
+    talk.context.store.set_quota(store::AccountId(BEN), limits).unwrap();
+    talk.envelope();
+    talk.check(
+        "> RCPT TO:<anna@home.example>
+         < 250 2.1.5 <anna@home.example> recipient ok
+         > BDAT 6 LAST
+         > a: b
+         < 452 4.2.2 <ben@home.example> The account is full, try again later
+         < 250 2.0.0 <anna@home.example> delivered, $id",
+    );
+    assert_eq!(talk.sent_to(ANNA), ["a: b\r\n"]);
+}

@@ -11,6 +11,7 @@ mod properties;
 mod sharing;
 mod sim;
 mod space;
+mod state;
 
 use crate::*;
 

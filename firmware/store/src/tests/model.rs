@@ -12,6 +12,7 @@ const WORDS: [&str; 4] = ["$Junk", "work", "$MDNSent", "x"];
 pub struct Model {
     pub subscriptions: BTreeSet<(AccountId, String)>,
     pub mailboxes: BTreeMap<u32, ModelBox>,
+    quotas: BTreeMap<AccountId, QuotaLimits>,
     accounts: BTreeSet<AccountId>,
     last_mailbox: u32,
     last_uid_validity: u32,
@@ -57,6 +58,7 @@ pub enum Op {
     ExpungeDeleted(MailboxId),
     ExpungeAmong(MailboxId, Vec<Uid>),
     ExpungeThese(MailboxId, Vec<Uid>),
+    Quota(AccountId, QuotaLimits),
 }
 
 impl Op {
@@ -76,7 +78,8 @@ impl Op {
             6..12 => Op::Create(account, some_name(r), r.chance(20).then_some(SpecialUse::Junk), now),
             12..15 => Op::Delete(account, some_name(r)),
             15..19 => Op::Rename(account, some_name(r), some_name(r), now),
-            19..22 => Op::Subscribe(account, some_name(r), r.chance(50)),
+            19 => Op::Quota(account, some_limits(r)),
+            20..22 => Op::Subscribe(account, some_name(r), r.chance(50)),
             22..55 => {
                 let targets = (0..1 + r.below(2)).map(|_| some_target(r, model)).collect();
                 Op::Deliver(targets, Arc::new(some_body(r, largest)))
@@ -126,6 +129,7 @@ impl Op {
             Op::ExpungeDeleted(m) => Answer::Expunged(store.expunge(*m, Expunge::Deleted)?),
             Op::ExpungeAmong(m, uids) => Answer::Expunged(store.expunge(*m, Expunge::DeletedAmong(uids))?),
             Op::ExpungeThese(m, uids) => Answer::Expunged(store.expunge(*m, Expunge::These(uids))?),
+            Op::Quota(a, limits) => unit(store.set_quota(*a, *limits))?,
         })
     }
 }
@@ -161,6 +165,11 @@ fn some_mailbox(r: &mut Random, model: &Model) -> MailboxId {
 
 fn some_uids(r: &mut Random) -> Vec<Uid> {
     (0..1 + r.below(5)).map(|_| uid(1 + r.below(12) as u32)).collect()
+}
+
+fn some_limits(r: &mut Random) -> QuotaLimits {
+    let limits = QuotaLimits { octets: Some(r.below(60_000)), messages: r.chance(50).then(|| r.below(20)) };
+    if r.chance(30) { limits } else { QuotaLimits::default() }
 }
 
 fn some_flags(r: &mut Random) -> Flags {
@@ -261,6 +270,7 @@ impl Model {
                 self.accounts.remove(account);
                 self.mailboxes.retain(|_, m| m.account != *account);
                 self.subscriptions.retain(|(a, _)| a != account);
+                self.quotas.remove(account);
                 Some(Answer::Done)
             }
             Op::Create(account, name, role, now) => self.create(*account, name, *role, *now),
@@ -284,9 +294,10 @@ impl Model {
                 Some(Answer::Appended(targets.iter().map(|t| self.deliver(t, body)).collect()))
             }
             Op::Abandon(_) => Some(Answer::Done),
-            Op::Copy(from, uids, to, now) => Some(Answer::Copied(self.copy(from.0, uids, to.0, *now)?)),
+            Op::Copy(from, uids, to, now) => Some(Answer::Copied(self.copy(from.0, uids, to.0, *now, true)?)),
             Op::Move(from, uids, to, now) => {
-                let copied = self.copy(from.0, uids, to.0, *now)?;
+                let grows = self.mailboxes.get(&from.0)?.account != self.mailboxes.get(&to.0)?.account;
+                let copied = self.copy(from.0, uids, to.0, *now, grows)?;
                 let gone: Vec<u32> = copied.uids.iter().map(|(a, _)| a.get()).collect();
                 self.mailboxes.get_mut(&from.0)?.expunge(&gone);
                 Some(Answer::Copied(copied))
@@ -295,6 +306,11 @@ impl Model {
             Op::ExpungeDeleted(mailbox) => self.expunge(mailbox.0, |_, m| m.flags.deleted),
             Op::ExpungeAmong(mailbox, uids) => self.expunge(mailbox.0, |u, m| m.flags.deleted && uids.contains(&u)),
             Op::ExpungeThese(mailbox, uids) => self.expunge(mailbox.0, |u, _| uids.contains(&u)),
+            Op::Quota(account, _) if !self.accounts.contains(account) => None,
+            Op::Quota(account, limits) => {
+                self.quotas.insert(*account, *limits);
+                Some(Answer::Done)
+            }
         }
     }
 
@@ -340,7 +356,28 @@ impl Model {
         Some(Answer::Done)
     }
 
+    /// What an account holds, and how much it may.
+    fn quota(&self, account: AccountId) -> Quota {
+        let mine = self.mailboxes.values().filter(|m| m.account == account).flat_map(|m| m.messages.values());
+        let mut quota = Quota { limits: self.quotas.get(&account).copied().unwrap_or_default(), ..Quota::default() };
+        for message in mine {
+            quota.octets += message.body.len() as u64;
+            quota.messages += 1;
+        }
+        quota
+    }
+
+    fn has_room(&self, account: AccountId, octets: usize, messages: usize) -> bool {
+        let quota = self.quota(account);
+        quota.limits.octets.is_none_or(|limit| quota.octets + octets as u64 <= limit)
+            && quota.limits.messages.is_none_or(|limit| quota.messages + messages as u64 <= limit)
+    }
+
     fn deliver(&mut self, target: &Target, body: &Arc<Vec<u8>>) -> Option<Appended> {
+        let account = self.mailboxes.get(&target.mailbox.0)?.account;
+        if !self.has_room(account, body.len(), 1) {
+            return None;
+        }
         let mailbox = self.mailboxes.get_mut(&target.mailbox.0)?;
         mailbox.modseq += 1;
         let message = ModelMessage {
@@ -356,11 +393,16 @@ impl Model {
         })
     }
 
-    fn copy(&mut self, from: u32, uids: &[Uid], to: u32, now: i64) -> Option<Copied> {
+    fn copy(&mut self, from: u32, uids: &[Uid], to: u32, now: i64, grows: bool) -> Option<Copied> {
         let source = self.mailboxes.get(&from)?.messages.clone();
+        let wanted: BTreeSet<Uid> = uids.iter().copied().filter(|u| source.contains_key(&u.get())).collect();
+        let octets = wanted.iter().map(|u| source[&u.get()].body.len()).sum();
+        let account = self.mailboxes.get(&to)?.account;
+        if grows && !self.has_room(account, octets, wanted.len()) {
+            return None;
+        }
         let target = self.mailboxes.get_mut(&to)?;
         let mut pairs = Vec::new();
-        let wanted: BTreeSet<Uid> = uids.iter().copied().filter(|u| source.contains_key(&u.get())).collect();
         target.modseq += u64::from(!wanted.is_empty());
         for old in wanted {
             let message = ModelMessage { modseq: target.modseq, save_date: now, ..source[&old.get()].clone() };
@@ -439,6 +481,9 @@ pub fn difference(store: &Store, model: &Model) -> Result<Option<String>> {
         let want = model.subscriptions.iter().filter(|(a, _)| *a == account).map(|(_, n)| n.clone()).collect();
         if have != want {
             return Ok(Some(format!("subscriptions {have:?} instead of {want:?}")));
+        }
+        if store.quota(account)? != model.quota(account) {
+            return Ok(Some(format!("{:?} instead of {:?}", store.quota(account)?, model.quota(account))));
         }
         for mailbox in store.mailboxes(account)? {
             let Some(want) = model.mailboxes.get(&mailbox.id.0) else {
