@@ -5,10 +5,10 @@
 use crate::StoreError;
 use crate::catalogue::{BlobRow, Change, KeywordBits, MailboxRow, Row, SharedRow, Tables, keywords, rows};
 use crate::model::{Keyword, SpecialUse};
-use crate::quota;
 use crate::record::{
     Copied, Created, Deliver, Event, Expunged, Extent, FlagsSet, Moved, Ranges, Relocated, Renamed, Shared, ranges,
 };
+use crate::{access, quota};
 use redb::ReadableTable;
 use smol_str::{SmolStr, format_smolstr};
 
@@ -36,6 +36,8 @@ pub fn apply(t: &mut Tables<'_>, account: u32, event: &Event) -> Result<()> {
         Event::SnapshotBegin(_) | Event::SnapshotRows(_) | Event::SnapshotEnd(..) => Ok(()),
         Event::Relocate(e) => relocate(t, e),
         Event::Quota(limits) => quota::limit(t, account, limits),
+        Event::Acl(e) => access::grant(t, e),
+        Event::Metadata(e) => access::note(t, e),
     }
 }
 
@@ -293,6 +295,7 @@ fn delete(t: &mut Tables<'_>, id: u32) -> Result<()> {
     }
     t.keywords.retain_in((id, 0)..=(id, u16::MAX), |_, _| false)?;
     t.vanished.retain_in((id, 0, 0)..=(id, u64::MAX, u32::MAX), |_, _| false)?;
+    access::forget_mailbox(t, id, mailbox.account)?;
     t.names.remove((mailbox.account, mailbox.name.as_str()))?;
     t.remove_mailbox(id)?;
     changed(t, id, u64::MAX, Ranges::new(), Ranges::new());
@@ -328,6 +331,7 @@ fn remove_account(t: &mut Tables<'_>, account: u32) -> Result<()> {
     for name in crate::catalogue::subscriptions(&t.subscriptions, account)? {
         t.subscriptions.remove((account, name.as_str()))?;
     }
+    access::forget_account(t, account)?;
     t.holdings.remove(account)?;
     t.accounts.remove(account)?;
     Ok(())

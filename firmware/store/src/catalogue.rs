@@ -388,6 +388,8 @@ pub fn shared_part(
 
 /// All tables, open for one transaction of the writer.
 pub struct Tables<'t> {
+    /// For tables that few operations need.
+    pub txn: &'t WriteTransaction,
     meta_table: Table<'t, u8, Bytes>,
     /// The meta row, stored by [`Tables::finish`].
     pub meta: Meta,
@@ -433,6 +435,7 @@ impl<'t> Tables<'t> {
         let meta_table = txn.open_table(META)?;
         let meta = meta(&meta_table)?.unwrap_or_default();
         Ok(Tables {
+            txn,
             meta_table,
             meta,
             accounts: txn.open_table(ACCOUNTS)?,

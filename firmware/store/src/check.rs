@@ -2,6 +2,7 @@
 
 use crate::BlobId;
 use crate::StoreError;
+use crate::access::{ACLS, METADATA};
 use crate::catalogue::{
     self, ACCOUNTS, BLOBS, BlobRow, Catalogue, HASHES, KEYWORDS, MAILBOXES, MESSAGES, META, MailboxRow, NAMES, Row,
     SHARED, SUBSCRIPTIONS, SharedRow, VANISHED,
@@ -61,6 +62,8 @@ fn compare(shared: &Shared, end: Position, view: &ReadTransaction, scratch: &Cat
     both.compare(BLOBS, &mut faults, |b| format!("message body {b:#x}"), plain)?;
     both.compare(SHARED, &mut faults, |p| format!("shared attachment {p:#x}"), plain)?;
     both.compare(HOLDINGS, &mut faults, |a| format!("what account {a} holds"), plain)?;
+    both.compare(ACLS, &mut faults, |(m, who)| format!("the right of {who:?} to mailbox {m}"), plain)?;
+    both.compare(METADATA, &mut faults, |(m, a, e)| format!("entry {e:?} of mailbox {m} and account {a}"), plain)?;
     faults.extend(wrong_hashes(view)?);
     let counted =
         |txn: &ReadTransaction| Ok::<_, StoreError>(catalogue::meta(&txn.open_table(META)?)?.unwrap_or_default());

@@ -9,6 +9,7 @@ pub mod error;
 pub mod limits;
 pub mod model;
 
+mod access;
 mod apply;
 mod body;
 mod catalogue;
@@ -35,6 +36,7 @@ mod tests;
 mod tuning;
 mod writer;
 
+pub use access::{EntryName, Rights};
 pub use catalogue::note_panic;
 pub use draft::Draft;
 pub use error::{OpenError, StoreError};

@@ -14,6 +14,18 @@ pub const MAILBOXES: usize = 10_000;
 pub const KEYWORD: usize = 128;
 /// Different keywords of a mailbox.
 pub const KEYWORDS: usize = 256;
+/// Octets of an identifier in a list of rights.
+pub const ACL_IDENTIFIER: usize = 255;
+/// Identifiers in the list of rights of a mailbox.
+pub const ACL_ENTRIES: usize = 64;
+/// Octets of the name of an annotation.
+pub const METADATA_NAME: usize = 255;
+/// Octets of an annotation.
+pub const METADATA_VALUE: usize = 8 * 1024;
+/// Annotations of a mailbox that all share, and of each account that has some for itself.
+pub const METADATA_ENTRIES: usize = 64;
+/// Octets of the rights and annotations of an account.
+pub const SLOTS: u64 = 2 * 1024 * 1024;
 /// Octets of a log segment after which the next group of records begins a new one; a segment is longer by at most one group.
 pub const SEGMENT: u32 = 32 * 1024 * 1024;
 /// Every flush of the log is padded to a multiple of this, so that no durable block is written again.

@@ -42,6 +42,8 @@ pub struct Holdings {
     pub messages: u64,
     /// How much of both it may have.
     pub limits: QuotaLimits,
+    /// Octets of its rights and notes.
+    pub slots: u64,
 }
 
 impl Holdings {
@@ -102,6 +104,13 @@ impl Shared {
         };
         Ok(Quota { octets: row.octets, messages: row.messages, limits: row.limits })
     }
+}
+
+/// All that is counted for an account.
+#[cfg(test)]
+pub fn holdings_of(store: &Store, account: AccountId) -> Holdings {
+    let reader = store.inner.shared.read_catalogue().unwrap();
+    holdings(&reader::table(&reader, HOLDINGS).unwrap().unwrap(), account.0).unwrap()
 }
 
 impl Store {

@@ -31,7 +31,8 @@ pub fn table<K: redb::Key, V: redb::Value>(
     }
 }
 
-fn mailbox_in(reader: &Reader<'_>, mailbox: MailboxId) -> Result<MailboxRow> {
+/// The row of a mailbox.
+pub fn mailbox_in(reader: &Reader<'_>, mailbox: MailboxId) -> Result<MailboxRow> {
     mailbox_row(&table(reader, MAILBOXES)?.ok_or(StoreError::NoSuchMailbox)?, mailbox.0)
 }
 

@@ -1,5 +1,6 @@
 //! Records of the log: their header, their checksum and what they say (LOG-FORMAT.md).
 
+use crate::access::{Granted, Noted};
 use crate::body::Hash;
 use crate::{Flags, Keyword, QuotaLimits, SpecialUse, StoreError, limits};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -50,6 +51,10 @@ pub enum Kind {
     Relocate = 17,
     /// An account's limits changed.
     Quota = 18,
+    /// Rights to a mailbox changed.
+    Acl = 19,
+    /// A note changed.
+    Metadata = 20,
     /// Something that a later version writes.
     Unknown = 255,
 }
@@ -76,6 +81,8 @@ impl Kind {
             SnapshotEnd,
             Relocate,
             Quota,
+            Acl,
+            Metadata,
         ];
         (n != 0).then(|| known.into_iter().find(|k| *k as u8 == n).unwrap_or(Unknown))
     }
@@ -435,6 +442,10 @@ pub enum Event {
     Relocate(Relocated),
     /// QUOTA.
     Quota(QuotaLimits),
+    /// ACL.
+    Acl(Granted),
+    /// METADATA.
+    Metadata(Noted),
 }
 
 impl Event {
@@ -458,6 +469,8 @@ impl Event {
             Event::SnapshotEnd(begin, rows) => (Kind::SnapshotEnd, postcard::to_stdvec(&(begin, rows))),
             Event::Relocate(v) => (Kind::Relocate, postcard::to_stdvec(v)),
             Event::Quota(v) => (Kind::Quota, postcard::to_stdvec(v)),
+            Event::Acl(v) => (Kind::Acl, postcard::to_stdvec(v)),
+            Event::Metadata(v) => (Kind::Metadata, postcard::to_stdvec(v)),
         };
         match payload {
             Ok(payload) if payload.len() <= limits::RECORD => Ok((kind, payload)),
@@ -495,6 +508,8 @@ impl Event {
             }
             Kind::Relocate => Event::Relocate(value(payload)?),
             Kind::Quota => Event::Quota(value(payload)?),
+            Kind::Acl => Event::Acl(value(payload)?),
+            Kind::Metadata => Event::Metadata(value(payload)?),
         })
     }
 }

@@ -4,6 +4,7 @@
 //! anew begins with the rows and applies what comes after BEGIN. Every segment's header names the last whole snapshot before it.
 
 use crate::StoreError;
+use crate::access::{self, ACLS, Granted, METADATA, Noted};
 use crate::body::Codec;
 use crate::catalogue::{
     self, ACCOUNTS, BLOBS, BlobRow, Catalogue, KEYWORDS, MAILBOXES, MESSAGES, META, MailboxRow, Row, SHARED,
@@ -25,7 +26,7 @@ type Result<T, E = StoreError> = std::result::Result<T, E>;
 /// Rows in one record.
 const PAGE: usize = 1_000;
 /// Kinds of rows.
-const TABLES: u8 = 9;
+const TABLES: u8 = 11;
 
 /// Rows of one table.
 #[derive(Debug, Serialize, Deserialize)]
@@ -48,6 +49,10 @@ pub enum Rows {
     Shared(Vec<(u64, SharedRow)>),
     /// Accounts and their limits.
     Quotas(Vec<(u32, QuotaLimits)>),
+    /// Rights.
+    Acls(Vec<Granted>),
+    /// Notes.
+    Metadata(Vec<Noted>),
 }
 
 impl Rows {
@@ -62,6 +67,8 @@ impl Rows {
             Rows::Blobs(v) => v.len(),
             Rows::Shared(v) => v.len(),
             Rows::Quotas(v) => v.len(),
+            Rows::Acls(v) => v.len(),
+            Rows::Metadata(v) => v.len(),
         }
     }
 }
@@ -90,69 +97,35 @@ fn page<K: Key + 'static, V: Value + 'static, R>(
         .collect()
 }
 
+/// The rows of a table that follow the last ones.
+macro_rules! next {
+    ($view:expr, $last:expr, $rows:ident, $table:expr, $key:expr, $row:expr) => {{
+        let after = match $last {
+            Some(Rows::$rows(v)) => v.last().map($key),
+            _ => None,
+        };
+        Rows::$rows(page($view, $table, after, $row)?)
+    }};
+}
+
 /// The next rows of table number `which`.
 fn rows_after(view: &ReadTransaction, which: u8, last: Option<&Rows>) -> Result<Rows> {
-    let read = |bytes: &[u8]| catalogue::value::<BlobRow>(bytes);
-    Ok(match (which, last) {
-        (0, Some(Rows::Accounts(v))) => Rows::Accounts(page(view, ACCOUNTS, v.last().copied(), |k, ()| Ok(k))?),
-        (0, _) => Rows::Accounts(page(view, ACCOUNTS, None, |k, ()| Ok(k))?),
-        (1, last) => {
-            let after = match last {
-                Some(Rows::Subscriptions(v)) => v.last().map(|(a, n)| (*a, n.as_str())),
-                _ => None,
-            };
-            Rows::Subscriptions(page(view, SUBSCRIPTIONS, after, |(a, n), ()| Ok((a, SmolStr::new(n))))?)
-        }
-        (2, last) => {
-            let after = match last {
-                Some(Rows::Mailboxes(v)) => v.last().map(|(id, _)| *id),
-                _ => None,
-            };
-            Rows::Mailboxes(page(view, MAILBOXES, after, |id, row| Ok((id, catalogue::value(row)?)))?)
-        }
-        (3, last) => {
-            let after = match last {
-                Some(Rows::Keywords(v)) => v.last().map(|(m, n, _)| (*m, *n)),
-                _ => None,
-            };
-            Rows::Keywords(page(view, KEYWORDS, after, |(m, n), word| Ok((m, n, SmolStr::new(word))))?)
-        }
-        (4, last) => {
-            let after = match last {
-                Some(Rows::Vanished(v)) => v.last().map(|(m, n, first, _)| (*m, *n, *first)),
-                _ => None,
-            };
-            Rows::Vanished(page(view, VANISHED, after, |(m, n, first), end| Ok((m, n, first, end)))?)
-        }
-        (5, last) => {
-            let after = match last {
-                Some(Rows::Messages(v)) => v.last().map(|(m, uid, _)| (*m, *uid)),
-                _ => None,
-            };
-            Rows::Messages(page(view, MESSAGES, after, |(m, uid), row| Ok((m, uid, Row::decode(row)?)))?)
-        }
-        (6, last) => {
-            let after = match last {
-                Some(Rows::Blobs(v)) => v.last().map(|(id, _)| *id),
-                _ => None,
-            };
-            Rows::Blobs(page(view, BLOBS, after, |id, row| Ok((id, read(row)?)))?)
-        }
-        (7, last) => {
-            let after = match last {
-                Some(Rows::Shared(v)) => v.last().map(|(id, _)| *id),
-                _ => None,
-            };
-            Rows::Shared(page(view, SHARED, after, |id, row| Ok((id, catalogue::value(row)?)))?)
-        }
-        (_, last) => {
-            let after = match last {
-                Some(Rows::Quotas(v)) => v.last().map(|(id, _)| *id),
-                _ => None,
-            };
-            let limits = |bytes: &[u8]| catalogue::value::<Holdings>(bytes).map(|row| row.limits);
-            Rows::Quotas(page(view, HOLDINGS, after, |id, row| Ok((id, limits(row)?)))?)
-        }
+    use catalogue::value;
+    let limits = |bytes: &[u8]| value::<Holdings>(bytes).map(|row| row.limits);
+    Ok(match which {
+        0 => next!(view, last, Accounts, ACCOUNTS, |a| *a, |a, ()| Ok(a)),
+        1 => next!(view, last, Subscriptions, SUBSCRIPTIONS, |(a, n)| (*a, n.as_str()), |(a, n), ()| Ok((a, n.into()))),
+        2 => next!(view, last, Mailboxes, MAILBOXES, |(m, _)| *m, |m, row| Ok((m, value(row)?))),
+        3 => next!(view, last, Keywords, KEYWORDS, |(m, n, _)| (*m, *n), |(m, n), word| Ok((m, n, word.into()))),
+        4 => next!(view, last, Vanished, VANISHED, |(m, n, a, _)| (*m, *n, *a), |(m, n, a), b| Ok((m, n, a, b))),
+        5 => next!(view, last, Messages, MESSAGES, |(m, u, _)| (*m, *u), |(m, u), row| Ok((m, u, Row::decode(row)?))),
+        6 => next!(view, last, Blobs, BLOBS, |(b, _)| *b, |b, row| Ok((b, value(row)?))),
+        7 => next!(view, last, Shared, SHARED, |(p, _)| *p, |p, row| Ok((p, value(row)?))),
+        8 => next!(view, last, Quotas, HOLDINGS, |(a, _)| *a, |a, row| Ok((a, limits(row)?))),
+        9 => next!(view, last, Acls, ACLS, |g| (g.mailbox, g.identifier.as_str()), |k, v| Ok(access::granted(k, v))),
+        _ => next!(view, last, Metadata, METADATA, |n| (n.mailbox, n.owner, n.entry.as_str()), |k, v| Ok(
+            access::noted(k, v)
+        )),
     })
 }
 
@@ -288,6 +261,8 @@ fn insert(catalogue: &Catalogue, rows: Rows) -> Result<()> {
                 }
             }
             Rows::Quotas(v) => v.iter().try_for_each(|(account, limits)| quota::limit(&mut t, *account, limits))?,
+            Rows::Acls(v) => v.iter().try_for_each(|e| access::grant(&mut t, e))?,
+            Rows::Metadata(v) => v.iter().try_for_each(|e| access::note(&mut t, e))?,
         }
         let (lsn, end) = (t.meta.lsn, t.meta.end);
         t.finish(lsn, end)?;

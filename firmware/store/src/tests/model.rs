@@ -13,6 +13,9 @@ pub struct Model {
     pub subscriptions: BTreeSet<(AccountId, String)>,
     pub mailboxes: BTreeMap<u32, ModelBox>,
     quotas: BTreeMap<AccountId, QuotaLimits>,
+    acls: BTreeMap<(u32, String), Rights>,
+    /// By mailbox or 0, account or 0, and name.
+    notes: BTreeMap<(u32, u32, EntryName), Vec<u8>>,
     accounts: BTreeSet<AccountId>,
     last_mailbox: u32,
     last_uid_validity: u32,
@@ -59,6 +62,8 @@ pub enum Op {
     ExpungeAmong(MailboxId, Vec<Uid>),
     ExpungeThese(MailboxId, Vec<Uid>),
     Quota(AccountId, QuotaLimits),
+    Acl(MailboxId, &'static str, Rights),
+    Note(AccountId, Option<MailboxId>, EntryName, Option<Vec<u8>>),
 }
 
 impl Op {
@@ -75,7 +80,9 @@ impl Op {
             _ if model.accounts.is_empty() => Op::Ensure(account, now),
             0..5 => Op::Ensure(account, now),
             5 => Op::Remove(account),
-            6..12 => Op::Create(account, some_name(r), r.chance(20).then_some(SpecialUse::Junk), now),
+            6 => Op::Acl(some_mailbox(r, model), WORDS[r.below(4) as usize], some_rights(r)),
+            7 => some_note(r, model, account),
+            8..12 => Op::Create(account, some_name(r), r.chance(20).then_some(SpecialUse::Junk), now),
             12..15 => Op::Delete(account, some_name(r)),
             15..19 => Op::Rename(account, some_name(r), some_name(r), now),
             19 => Op::Quota(account, some_limits(r)),
@@ -130,6 +137,8 @@ impl Op {
             Op::ExpungeAmong(m, uids) => Answer::Expunged(store.expunge(*m, Expunge::DeletedAmong(uids))?),
             Op::ExpungeThese(m, uids) => Answer::Expunged(store.expunge(*m, Expunge::These(uids))?),
             Op::Quota(a, limits) => unit(store.set_quota(*a, *limits))?,
+            Op::Acl(m, who, rights) => unit(store.set_acl(*m, who, *rights))?,
+            Op::Note(a, m, entry, value) => unit(store.set_metadata(*a, *m, entry, value.as_deref()))?,
         })
     }
 }
@@ -170,6 +179,17 @@ fn some_uids(r: &mut Random) -> Vec<Uid> {
 fn some_limits(r: &mut Random) -> QuotaLimits {
     let limits = QuotaLimits { octets: Some(r.below(60_000)), messages: r.chance(50).then(|| r.below(20)) };
     if r.chance(30) { limits } else { QuotaLimits::default() }
+}
+
+fn some_rights(r: &mut Random) -> Rights {
+    Rights::parse(["", "lr", "lrswipkxtea", "a"][r.below(4) as usize]).unwrap()
+}
+
+fn some_note(r: &mut Random, model: &Model, account: AccountId) -> Op {
+    let entry = ["/private/comment", "/shared/comment", "/shared/vendor/x"][r.below(3) as usize];
+    let mailbox = r.chance(70).then(|| some_mailbox(r, model));
+    let value = r.chance(70).then(|| some_body(r, 200));
+    Op::Note(account, mailbox, EntryName::parse(entry).unwrap(), value)
 }
 
 fn some_flags(r: &mut Random) -> Flags {
@@ -271,12 +291,15 @@ impl Model {
                 self.mailboxes.retain(|_, m| m.account != *account);
                 self.subscriptions.retain(|(a, _)| a != account);
                 self.quotas.remove(account);
+                self.notes.retain(|(_, a, _), _| *a != account.0);
+                self.forget_slots();
                 Some(Answer::Done)
             }
             Op::Create(account, name, role, now) => self.create(*account, name, *role, *now),
             Op::Delete(account, name) => {
                 let id = self.find(*account, name).filter(|_| !name.is_inbox())?;
                 self.mailboxes.remove(&id);
+                self.forget_slots();
                 Some(Answer::Done)
             }
             Op::Rename(account, from, to, now) => self.rename(*account, from, to, *now),
@@ -306,12 +329,56 @@ impl Model {
             Op::ExpungeDeleted(mailbox) => self.expunge(mailbox.0, |_, m| m.flags.deleted),
             Op::ExpungeAmong(mailbox, uids) => self.expunge(mailbox.0, |u, m| m.flags.deleted && uids.contains(&u)),
             Op::ExpungeThese(mailbox, uids) => self.expunge(mailbox.0, |u, _| uids.contains(&u)),
+            Op::Acl(mailbox, who, rights) => self.acl(mailbox.0, who, *rights),
+            Op::Note(account, mailbox, entry, value) => self.note(*account, *mailbox, entry, value),
             Op::Quota(account, _) if !self.accounts.contains(account) => None,
             Op::Quota(account, limits) => {
                 self.quotas.insert(*account, *limits);
                 Some(Answer::Done)
             }
         }
+    }
+
+    /// What mailboxes had that are gone.
+    fn forget_slots(&mut self) {
+        let there: BTreeSet<u32> = self.mailboxes.keys().copied().collect();
+        self.acls.retain(|(m, _), _| there.contains(m));
+        self.notes.retain(|(m, ..), _| *m == 0 || there.contains(m));
+    }
+
+    fn acl(&mut self, mailbox: u32, who: &str, rights: Rights) -> Option<Answer> {
+        self.mailboxes.get(&mailbox)?;
+        self.acls.insert((mailbox, who.to_owned()), rights);
+        self.acls.retain(|_, rights| !rights.is_empty());
+        Some(Answer::Done)
+    }
+
+    fn note(
+        &mut self,
+        account: AccountId,
+        mailbox: Option<MailboxId>,
+        entry: &EntryName,
+        value: &Option<Vec<u8>>,
+    ) -> Option<Answer> {
+        let mailbox = mailbox.map_or(0, |m| m.0);
+        if !self.accounts.contains(&account) || mailbox > 0 && !self.mailboxes.contains_key(&mailbox) {
+            return None;
+        }
+        let owner = if mailbox > 0 && entry.is_shared() { 0 } else { account.0 };
+        match value {
+            Some(value) => self.notes.insert((mailbox, owner, entry.clone()), value.clone()),
+            None => self.notes.remove(&(mailbox, owner, entry.clone())),
+        };
+        Some(Answer::Done)
+    }
+
+    /// What an account has noted for a mailbox or 0.
+    fn notes_of(&self, account: AccountId, mailbox: u32) -> Vec<(EntryName, Vec<u8>)> {
+        let mine = |m: u32, a: u32| m == mailbox && (a == account.0 || a == 0 && m > 0);
+        let found = self.notes.iter().filter(|((m, a, _), _)| mine(*m, *a));
+        let mut found: Vec<_> = found.map(|((_, _, entry), value)| (entry.clone(), value.clone())).collect();
+        found.sort();
+        found
     }
 
     fn create(&mut self, account: AccountId, name: &MailboxName, role: Option<SpecialUse>, now: i64) -> Option<Answer> {
@@ -485,7 +552,13 @@ pub fn difference(store: &Store, model: &Model) -> Result<Option<String>> {
         if store.quota(account)? != model.quota(account) {
             return Ok(Some(format!("{:?} instead of {:?}", store.quota(account)?, model.quota(account))));
         }
+        if store.metadata(account, None)? != model.notes_of(account, 0) {
+            return Ok(Some(format!("notes of {account:?}: {:?}", store.metadata(account, None)?)));
+        }
         for mailbox in store.mailboxes(account)? {
+            if let Some(different) = slots_difference(store, model, mailbox.id)? {
+                return Ok(Some(format!("{:?}: {different}", mailbox.name)));
+            }
             let Some(want) = model.mailboxes.get(&mailbox.id.0) else {
                 return Ok(Some(format!("{mailbox:?} should not be")));
             };
@@ -497,6 +570,22 @@ pub fn difference(store: &Store, model: &Model) -> Result<Option<String>> {
     }
     let missing = model.mailboxes.keys().find(|id| !seen.contains(id));
     Ok(missing.map(|id| format!("{:?} is missing", model.mailboxes[id].name)))
+}
+
+fn slots_difference(store: &Store, model: &Model, mailbox: MailboxId) -> Result<Option<String>> {
+    let acl = store.acl(mailbox)?;
+    let want = model.acls.iter().filter(|((m, _), _)| *m == mailbox.0);
+    let want: Vec<_> = want.map(|((_, who), rights)| (who.as_str(), *rights)).collect();
+    if acl.iter().map(|(who, rights)| (who.as_str(), *rights)).collect::<Vec<_>>() != want {
+        return Ok(Some(format!("rights {acl:?}, not {want:?}")));
+    }
+    for account in ACCOUNTS {
+        let have = store.metadata(account, Some(mailbox))?;
+        if have != model.notes_of(account, mailbox.0) {
+            return Ok(Some(format!("notes of {account:?}: {have:?}")));
+        }
+    }
+    Ok(None)
 }
 
 fn mailbox_difference(store: &Store, account: AccountId, have: &Mailbox, want: &ModelBox) -> Result<Option<String>> {
