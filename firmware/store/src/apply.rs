@@ -3,8 +3,9 @@
 //! A replay may have lost records to damage, so an event that refers to what is not there does as much as it can.
 
 use crate::StoreError;
-use crate::catalogue::{BlobRow, Change, KeywordBits, MailboxRow, Row, SharedRow, Tables, keywords, rows};
+use crate::catalogue::{BlobRow, Change, KeywordBits, MailboxRow, Row, SharedRow, Tables, keywords};
 use crate::model::{Keyword, SpecialUse};
+use crate::pages::rows;
 use crate::record::{
     Copied, Created, Deliver, Event, Expunged, Extent, FlagsSet, Moved, Ranges, Relocated, Renamed, Shared, ranges,
 };
@@ -16,6 +17,11 @@ type Result<T, E = StoreError> = std::result::Result<T, E>;
 
 /// Applies an event of an account.
 pub fn apply(t: &mut Tables<'_>, account: u32, event: &Event) -> Result<()> {
+    apply_to(t, account, event)?;
+    t.settle()
+}
+
+fn apply_to(t: &mut Tables<'_>, account: u32, event: &Event) -> Result<()> {
     match event {
         Event::Open(_) => Ok(()),
         Event::Deliver(e) => deliver(t, account, e),
@@ -187,7 +193,8 @@ fn changed(t: &mut Tables<'_>, mailbox: u32, modseq: u64, changed: Ranges, vanis
 }
 
 /// The messages there are among these.
-fn present(t: &Tables<'_>, mailbox: u32, uids: &Ranges) -> Result<Vec<(u32, Row)>> {
+fn present(t: &mut Tables<'_>, mailbox: u32, uids: &Ranges) -> Result<Vec<(u32, Row)>> {
+    t.settle()?;
     let mut found = Vec::new();
     for range in uids {
         rows(&t.messages, mailbox, *range, |uid, row| {
@@ -227,7 +234,7 @@ fn copy(t: &mut Tables<'_>, account: u32, e: &Copied) -> Result<()> {
     let mut same: Option<(KeywordBits, KeywordBits)> = None;
     for (source, uid) in sources.zip(e.first..) {
         last = Some(uid);
-        let Some(old) = crate::catalogue::row(&t.messages, e.from, source)? else { continue };
+        let Some(old) = t.row(e.from, source)? else { continue };
         // neighbours mostly have the same keywords
         let translated = match same.filter(|(from, _)| *from == old.keywords) {
             Some((_, to)) => to,
@@ -274,7 +281,7 @@ fn forget(t: &mut Tables<'_>, row: &Row) -> Result<()> {
 fn expunge(t: &mut Tables<'_>, e: &Expunged) -> Result<()> {
     let Some(mut mailbox) = t.find_mailbox(e.mailbox)? else { return Ok(()) };
     for (uid, row) in present(t, e.mailbox, &e.uids)? {
-        t.messages.remove((e.mailbox, uid))?;
+        t.remove_row(e.mailbox, uid)?;
         mailbox.count(&row, false);
         forget(t, &row)?;
     }
@@ -290,7 +297,7 @@ fn expunge(t: &mut Tables<'_>, e: &Expunged) -> Result<()> {
 fn delete(t: &mut Tables<'_>, id: u32) -> Result<()> {
     let Some(mailbox) = t.find_mailbox(id)? else { return Ok(()) };
     for (uid, row) in present(t, id, &vec![(0, u32::MAX)])? {
-        t.messages.remove((id, uid))?;
+        t.remove_row(id, uid)?;
         forget(t, &row)?;
     }
     t.keywords.retain_in((id, 0)..=(id, u16::MAX), |_, _| false)?;

@@ -4,6 +4,7 @@ use crate::StoreError;
 use crate::body::Hash;
 use crate::disk::{Disk, DiskFile};
 use crate::model::*;
+use crate::pages::{MESSAGES, Page, page_of, row};
 use crate::quota::{self, HOLDINGS};
 use crate::record::{DELETED, Extent, Position, SEEN, flag_bits};
 use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable, Table, TableDefinition, WriteTransaction};
@@ -33,8 +34,6 @@ pub const NAMES: TableDefinition<(u32, &str), u32> = TableDefinition::new("names
 pub const SUBSCRIPTIONS: TableDefinition<(u32, &str), ()> = TableDefinition::new("subscriptions");
 /// Mailbox to [`MailboxRow`].
 pub const MAILBOXES: TableDefinition<u32, Bytes> = TableDefinition::new("mailboxes");
-/// (mailbox, UID) to [`Row`].
-pub const MESSAGES: TableDefinition<(u32, u32), Bytes> = TableDefinition::new("messages");
 /// (mailbox, number) to keyword: the numbers are bits of [`Row::keywords`].
 pub const KEYWORDS: TableDefinition<(u32, u16), &str> = TableDefinition::new("keywords");
 /// (mailbox, MODSEQ, first UID) to last UID.
@@ -139,37 +138,6 @@ pub struct Row {
     pub blob: u64,
     /// Keywords.
     pub keywords: KeywordBits,
-}
-
-const ROW: usize = 41;
-
-impl Row {
-    /// Its bytes: fixed numbers, then as many octets of keyword bits as are needed.
-    pub fn encode(&self, out: &mut [u8; ROW + 32]) -> usize {
-        out[0] = self.bits;
-        let numbers = [self.modseq, self.internal_date as u64, self.save_date as u64, self.size, self.blob].into_iter();
-        for (chunk, n) in out[1..].chunks_exact_mut(8).zip(numbers.chain(self.keywords)) {
-            chunk.copy_from_slice(&n.to_le_bytes());
-        }
-        let unused = out[ROW..].iter().rev().take_while(|b| **b == 0).count();
-        out.len() - unused
-    }
-
-    /// Reads it.
-    pub fn decode(bytes: &[u8]) -> Result<Row> {
-        let mut full = [0; ROW + 32];
-        full.get_mut(..bytes.len()).filter(|_| bytes.len() >= ROW).ok_or_else(damaged)?.copy_from_slice(bytes);
-        let n = |i: usize| u64::from_le_bytes(std::array::from_fn(|k| full[1 + i * 8 + k]));
-        Ok(Row {
-            bits: full[0],
-            modseq: n(0),
-            internal_date: n(1) as i64,
-            save_date: n(2) as i64,
-            size: n(3),
-            blob: n(4),
-            keywords: std::array::from_fn(|i| n(5 + i)),
-        })
-    }
 }
 
 /// Where a message's bytes are.
@@ -325,30 +293,6 @@ pub fn keywords(t: &impl ReadableTable<(u32, u16), &'static str>, mailbox: u32) 
     Ok(out)
 }
 
-/// One message.
-pub fn row(t: &impl ReadableTable<(u32, u32), Bytes>, mailbox: u32, uid: u32) -> Result<Option<Row>> {
-    t.get((mailbox, uid))?.map(|v| Row::decode(v.value())).transpose()
-}
-
-/// Rows of a mailbox, ascending, given to `each` until it says `false`.
-pub fn rows(
-    t: &impl ReadableTable<(u32, u32), Bytes>,
-    mailbox: u32,
-    (first, last): (u32, u32),
-    mut each: impl FnMut(u32, Row) -> Result<bool>,
-) -> Result<()> {
-    if first > last {
-        return Ok(());
-    }
-    for entry in t.range((mailbox, first)..=(mailbox, last))? {
-        let (key, bytes) = entry?;
-        if !each(key.value().1, Row::decode(bytes.value())?)? {
-            break;
-        }
-    }
-    Ok(())
-}
-
 /// A blob.
 pub fn blob(t: &impl ReadableTable<u64, Bytes>, blob: u64) -> Result<Option<BlobRow>> {
     t.get(blob)?.map(|v| value(v.value())).transpose()
@@ -400,8 +344,10 @@ pub struct Tables<'t> {
     /// [`SUBSCRIPTIONS`]
     pub subscriptions: Table<'t, (u32, &'static str), ()>,
     mailboxes: Table<'t, u32, Bytes>,
-    /// [`MESSAGES`]
+    /// [`MESSAGES`]; changes to it wait until [`Tables::settle`].
     pub messages: Table<'t, (u32, u32), Bytes>,
+    /// The page of messages that is being changed: mailbox, page.
+    changing: Option<((u32, u32), Page)>,
     /// [`KEYWORDS`]
     pub keywords: Table<'t, (u32, u16), &'static str>,
     /// [`VANISHED`]
@@ -443,6 +389,7 @@ impl<'t> Tables<'t> {
             subscriptions: txn.open_table(SUBSCRIPTIONS)?,
             mailboxes: txn.open_table(MAILBOXES)?,
             messages: txn.open_table(MESSAGES)?,
+            changing: None,
             keywords: txn.open_table(KEYWORDS)?,
             vanished: txn.open_table(VANISHED)?,
             blobs: txn.open_table(BLOBS)?,
@@ -455,6 +402,7 @@ impl<'t> Tables<'t> {
 
     /// Notes how far the log is applied.
     pub fn finish(&mut self, lsn: u64, end: Position) -> Result<()> {
+        self.settle()?;
         self.meta.lsn = lsn;
         self.meta.end = end;
         self.meta_table.insert(0, stored(&self.meta)?.as_slice())?;
@@ -517,11 +465,48 @@ impl<'t> Tables<'t> {
         self.mailboxes.iter()?.map(|entry| Ok(entry?.0.value())).collect()
     }
 
+    /// The page with a message, to be changed.
+    fn change(&mut self, mailbox: u32, uid: u32) -> Result<&mut Page> {
+        let key = (mailbox, page_of(uid));
+        if self.changing.as_ref().is_none_or(|(open, _)| *open != key) {
+            self.settle()?;
+        }
+        let page = match self.changing.take() {
+            Some((_, page)) => page,
+            None => self.messages.get(key)?.map(|bytes| Page::decode(bytes.value())).transpose()?.unwrap_or_default(),
+        };
+        Ok(&mut self.changing.insert((key, page)).1)
+    }
+
     /// Stores a message.
     pub fn put_row(&mut self, mailbox: u32, uid: u32, row: &Row) -> Result<()> {
-        let mut bytes = [0; ROW + 32];
-        let len = row.encode(&mut bytes);
-        self.messages.insert((mailbox, uid), &bytes[..len])?;
+        *self.change(mailbox, uid)?.slot(uid) = Some(*row);
+        Ok(())
+    }
+
+    /// Removes a message.
+    pub fn remove_row(&mut self, mailbox: u32, uid: u32) -> Result<()> {
+        *self.change(mailbox, uid)?.slot(uid) = None;
+        Ok(())
+    }
+
+    /// A message, also one whose change waits.
+    pub fn row(&self, mailbox: u32, uid: u32) -> Result<Option<Row>> {
+        match &self.changing {
+            Some((key, page)) if *key == (mailbox, page_of(uid)) => Ok(page.get(uid)),
+            _ => row(&self.messages, mailbox, uid),
+        }
+    }
+
+    /// Puts the changes of messages that wait into their table.
+    pub fn settle(&mut self) -> Result<()> {
+        if let Some((key, page)) = self.changing.take() {
+            let bytes = page.encode()?;
+            match bytes.is_empty() {
+                true => drop(self.messages.remove(key)?),
+                false => drop(self.messages.insert(key, bytes.as_slice())?),
+            }
+        }
         Ok(())
     }
 

@@ -4,9 +4,10 @@ use crate::BlobId;
 use crate::StoreError;
 use crate::access::{ACLS, METADATA};
 use crate::catalogue::{
-    self, ACCOUNTS, BLOBS, BlobRow, Catalogue, HASHES, KEYWORDS, MAILBOXES, MESSAGES, META, MailboxRow, NAMES, Row,
-    SHARED, SUBSCRIPTIONS, SharedRow, VANISHED,
+    self, ACCOUNTS, BLOBS, BlobRow, Catalogue, HASHES, KEYWORDS, MAILBOXES, META, MailboxRow, NAMES, Row, SHARED,
+    SUBSCRIPTIONS, SharedRow, VANISHED,
 };
+use crate::pages::{MESSAGES, on_page};
 use crate::quota::HOLDINGS;
 use crate::record::Position;
 use crate::replay::apply_batch;
@@ -56,7 +57,7 @@ fn compare(shared: &Shared, end: Position, view: &ReadTransaction, scratch: &Cat
     both.compare(NAMES, &mut faults, |(a, n)| format!("mailbox name {n:?} of account {a}"), plain)?;
     both.compare(SUBSCRIPTIONS, &mut faults, |(a, n)| format!("subscription {n:?} of account {a}"), plain)?;
     both.compare(MAILBOXES, &mut faults, |m| format!("mailbox {m}"), same_mailbox)?;
-    both.compare(MESSAGES, &mut faults, |(m, uid)| format!("message {uid} of mailbox {m}"), plain)?;
+    both.messages(&mut faults)?;
     both.compare(KEYWORDS, &mut faults, |(m, n)| format!("keyword {n} of mailbox {m}"), plain)?;
     both.compare(VANISHED, &mut faults, |(m, n, uid)| format!("removal {n} of UID {uid} of mailbox {m}"), plain)?;
     both.compare(BLOBS, &mut faults, |b| format!("message body {b:#x}"), plain)?;
@@ -129,10 +130,13 @@ fn unreadable(shared: &Shared, view: &ReadTransaction, begin: Position, damage: 
     let mailboxes = view.open_table(MAILBOXES)?;
     for entry in view.open_table(MESSAGES)?.iter()? {
         let (key, bytes) = entry?;
-        let (mailbox, uid) = key.value();
-        if lost.contains(&Row::decode(bytes.value())?.blob) {
-            let row = catalogue::mailbox_row(&mailboxes, mailbox)?;
-            lines.push(format!("message {uid} in {:?} of account {} cannot be read", row.name, row.account));
+        let (mailbox, page) = key.value();
+        for entry in on_page(page, bytes.value())? {
+            let (uid, row) = entry?;
+            if lost.contains(&row.blob) {
+                let row = catalogue::mailbox_row(&mailboxes, mailbox)?;
+                lines.push(format!("message {uid} in {:?} of account {} cannot be read", row.name, row.account));
+            }
         }
     }
     Ok(lines)
@@ -156,43 +160,92 @@ impl Both<'_> {
             return Ok(());
         };
         // what none has any more leaves the catalogue when its space is given back, which the log does not say
-        let counts = |entry: &Result<(AccessGuard<'_, K>, AccessGuard<'_, V>), redb::StorageError>| match entry {
-            Ok((_, value)) => !unused(definition.name(), V::as_bytes(&value.value()).as_ref()),
-            Err(_) => true,
-        };
-        let (mut left, mut right) = (have.iter()?.filter(counts), rebuilt.iter()?.filter(counts));
-        let (mut a, mut b) = (left.next().transpose()?, right.next().transpose()?);
-        while a.is_some() || b.is_some() {
-            let order = match (&a, &b) {
-                (Some((x, _)), Some((y, _))) => {
-                    K::compare(K::as_bytes(&x.value()).as_ref(), K::as_bytes(&y.value()).as_ref())
-                }
-                (Some(_), None) => Ordering::Less,
-                _ => Ordering::Greater,
-            };
-            let fault = match (order, &a, &b) {
-                (Ordering::Less, Some((key, _)), _) => {
-                    Some(format!("{} is in the catalogue but not in the log", name(key.value())))
-                }
-                (Ordering::Greater, _, Some((key, _))) => {
-                    Some(format!("{} is in the log but not in the catalogue", name(key.value())))
-                }
-                (_, Some((key, x)), Some((_, y))) => {
-                    let equal = same(V::as_bytes(&x.value()).as_ref(), V::as_bytes(&y.value()).as_ref());
-                    (!equal).then(|| format!("{} differs between catalogue and log", name(key.value())))
-                }
-                _ => None,
-            };
-            faults.extend(fault.filter(|_| faults.len() < NAMED));
-            if order != Ordering::Greater {
-                a = left.next().transpose()?;
-            }
-            if order != Ordering::Less {
-                b = right.next().transpose()?;
-            }
-        }
-        Ok(())
+        merge(
+            (entries(&have, definition.name())?, entries(&rebuilt, definition.name())?),
+            faults,
+            |key| name(key.value()),
+            |x: &AccessGuard<'_, K>, y| K::compare(K::as_bytes(&x.value()).as_ref(), K::as_bytes(&y.value()).as_ref()),
+            |x, y| same(V::as_bytes(&x.value()).as_ref(), V::as_bytes(&y.value()).as_ref()),
+        )
     }
+
+    fn messages(&self, faults: &mut Vec<String>) -> Result<()> {
+        let (Some(have), Some(rebuilt)) = (open(self.have, MESSAGES)?, open(self.rebuilt, MESSAGES)?) else {
+            return Ok(());
+        };
+        merge(
+            (every_message(&have)?, every_message(&rebuilt)?),
+            faults,
+            |(mailbox, uid)| format!("message {uid} of mailbox {mailbox}"),
+            Ord::cmp,
+            |x, y| x == y,
+        )
+    }
+}
+
+/// What a table holds of things that are used.
+fn entries<'a, K: Key, V: Value>(
+    table: &'a ReadOnlyTable<K, V>,
+    name: &'a str,
+) -> Result<impl Iterator<Item = Result<(AccessGuard<'a, K>, AccessGuard<'a, V>)>>> {
+    let counts = move |value: &AccessGuard<'_, V>| !unused(name, V::as_bytes(&value.value()).as_ref());
+    let entries = table.iter()?.filter(move |entry| entry.as_ref().map_or(true, |(_, value)| counts(value)));
+    Ok(entries.map(|entry| entry.map_err(StoreError::from)))
+}
+
+/// All messages: mailbox, UID, row.
+fn every_message(
+    table: &ReadOnlyTable<(u32, u32), &'static [u8]>,
+) -> Result<impl Iterator<Item = Result<((u32, u32), Row)>>> {
+    Ok(table.iter()?.flat_map(|entry| {
+        let rows = entry.map_err(StoreError::from).and_then(|(key, bytes)| {
+            let (mailbox, page) = key.value();
+            on_page(page, bytes.value())?.map(|row| row.map(|(uid, row)| ((mailbox, uid), row))).collect()
+        });
+        let rows: Vec<Result<_>> = match rows {
+            Ok(rows) => Vec::into_iter(rows).map(Ok).collect(),
+            Err(e) => vec![Err(e)],
+        };
+        rows
+    }))
+}
+
+/// Two tables side by side: the catalogue's and the one made from the log.
+fn merge<K, V>(
+    (mut left, mut right): (impl Iterator<Item = Result<(K, V)>>, impl Iterator<Item = Result<(K, V)>>),
+    faults: &mut Vec<String>,
+    name: impl Fn(&K) -> String,
+    order: impl Fn(&K, &K) -> Ordering,
+    same: impl Fn(&V, &V) -> bool,
+) -> Result<()> {
+    let (mut a, mut b) = (left.next().transpose()?, right.next().transpose()?);
+    while a.is_some() || b.is_some() {
+        let order = match (&a, &b) {
+            (Some((x, _)), Some((y, _))) => order(x, y),
+            (Some(_), None) => Ordering::Less,
+            _ => Ordering::Greater,
+        };
+        let fault = match (order, &a, &b) {
+            (Ordering::Less, Some((key, _)), _) => {
+                Some(format!("{} is in the catalogue but not in the log", name(key)))
+            }
+            (Ordering::Greater, _, Some((key, _))) => {
+                Some(format!("{} is in the log but not in the catalogue", name(key)))
+            }
+            (_, Some((key, x)), Some((_, y))) => {
+                (!same(x, y)).then(|| format!("{} differs between catalogue and log", name(key)))
+            }
+            _ => None,
+        };
+        faults.extend(fault.filter(|_| faults.len() < NAMED));
+        if order != Ordering::Greater {
+            a = left.next().transpose()?;
+        }
+        if order != Ordering::Less {
+            b = right.next().transpose()?;
+        }
+    }
+    Ok(())
 }
 
 fn open<K: Key, V: Value>(

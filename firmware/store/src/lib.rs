@@ -18,6 +18,7 @@ mod jobs;
 mod log;
 mod notify;
 mod open;
+mod pages;
 mod perform;
 mod plan;
 mod quota;

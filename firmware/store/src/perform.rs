@@ -3,7 +3,7 @@
 use crate::StoreError;
 use crate::apply::apply;
 use crate::body::{Hash, Piece};
-use crate::catalogue::{MailboxRow, SharedRow, Tables, keywords, message, row};
+use crate::catalogue::{MailboxRow, SharedRow, Tables, keywords, message};
 use crate::jobs::{Answer, Delivery, Job, Plan, Reply, answer};
 use crate::log::Log;
 use crate::model::*;
@@ -176,7 +176,7 @@ impl Hands<'_, '_> {
         let known = keywords(&self.t.keywords, mailbox)?;
         let mut rows = Vec::with_capacity(uids.len());
         for uid in uids {
-            if let Some(row) = row(&self.t.messages, mailbox, *uid)? {
+            if let Some(row) = self.t.row(mailbox, *uid)? {
                 rows.push(message(*uid, &row, &known)?);
             }
         }

@@ -1,8 +1,9 @@
 //! Decides what an operation will do: checks it against the catalogue and gives out UIDs, MODSEQs and UIDVALIDITYs.
 //! What comes out is an event that replay can repeat without deciding anything.
 
-use crate::catalogue::{KeywordBits, Keywords, MailboxRow, Row, Tables, flags_of, keywords, row, rows};
+use crate::catalogue::{KeywordBits, Keywords, MailboxRow, Row, Tables, flags_of, keywords};
 use crate::model::*;
+use crate::pages::rows;
 use crate::quota::{Holdings, holdings};
 use crate::record::{
     Copied, Created, DELETED, Delivered, Event, Expunged, FlagsSet, LoggedFlags, Moved, Ranges, Renamed, flag_bits,
@@ -274,7 +275,7 @@ pub fn copy(
     let mut seen = KeywordBits::default();
     let mut octets = 0;
     for uid in uids {
-        if let Some(row) = row(&t.messages, from, *uid)? {
+        if let Some(row) = t.row(from, *uid)? {
             for (all, one) in seen.iter_mut().zip(row.keywords) {
                 *all |= one;
             }
@@ -314,7 +315,7 @@ pub fn expunge(t: &Tables<'_>, mailbox: u32, which: &Which) -> Result<Option<Exp
         })?,
         Which::Among { uids: among, only_deleted } => {
             for uid in among {
-                let row = crate::catalogue::row(&t.messages, mailbox, *uid)?;
+                let row = t.row(mailbox, *uid)?;
                 if row.is_some_and(|r| !only_deleted || r.bits & DELETED != 0) {
                     uids.push(*uid);
                 }
@@ -367,7 +368,7 @@ pub fn change_flags(
     let mut groups: BTreeMap<(u8, KeywordBits), Vec<u32>> = BTreeMap::new();
     let mut modified = Vec::new();
     for uid in uids {
-        let Some(old) = row(&t.messages, mailbox, *uid)? else { continue };
+        let Some(old) = t.row(mailbox, *uid)? else { continue };
         if unchanged_since.is_some_and(|limit| old.modseq > limit.0) {
             modified.extend(Uid::new(*uid));
             continue;

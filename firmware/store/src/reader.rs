@@ -3,12 +3,12 @@
 use crate::StoreError;
 use crate::body::Hash;
 use crate::catalogue::{
-    self, BLOBS, HASHES, KEYWORDS, Keywords, MAILBOXES, MESSAGES, META, MailboxRow, NAMES, Reader, Row, SHARED,
-    SUBSCRIPTIONS, SharedRow, VANISHED, keywords, mailbox_row, message, names, row, rows,
+    self, BLOBS, HASHES, KEYWORDS, Keywords, MAILBOXES, META, MailboxRow, NAMES, Reader, Row, SHARED, SUBSCRIPTIONS,
+    SharedRow, VANISHED, keywords, mailbox_row, message, names,
 };
 use crate::model::*;
+use crate::pages::{MESSAGES, row, rows, uids};
 use crate::plan::uid_validity;
-use crate::record::SEEN;
 use crate::structures::Structure;
 use crate::writer::Shared;
 use redb::{ReadOnlyTable, TableError};
@@ -112,10 +112,7 @@ impl Shared {
         let floor = self.floors.get(mailbox, row.recent);
         let mut recent = 0;
         if floor < row.uid_next {
-            for entry in messages_in(&reader)?.range((mailbox.0, floor)..=(mailbox.0, u32::MAX))? {
-                entry?;
-                recent += 1;
-            }
+            uids(&messages_in(&reader)?, mailbox.0, floor, |_, _| recent += 1)?;
         }
         Ok(Status {
             messages: row.messages,
@@ -133,22 +130,19 @@ impl Shared {
     pub fn snapshot(&self, mailbox: MailboxId) -> Result<Snapshot> {
         let reader = self.read_catalogue()?;
         let row = mailbox_in(&reader, mailbox)?;
-        let mut uids = Vec::with_capacity(row.messages as usize);
+        let mut all = Vec::with_capacity(row.messages as usize);
         let mut first_unseen = None;
-        for entry in messages_in(&reader)?.range((mailbox.0, 0)..=(mailbox.0, u32::MAX))? {
-            let (key, bytes) = entry?;
-            let uid = Uid::new(key.value().1).ok_or_else(catalogue::damaged)?;
-            // the row's first octet holds the system flags
-            if first_unseen.is_none() && bytes.value().first().is_some_and(|bits| bits & SEEN == 0) {
-                first_unseen = Some(uid);
+        uids(&messages_in(&reader)?, mailbox.0, 0, |uid, seen| {
+            if let Some(uid) = Uid::new(uid) {
+                all.push(uid);
+                first_unseen = first_unseen.or_else(|| (!seen).then_some(uid));
             }
-            uids.push(uid);
-        }
+        })?;
         Ok(Snapshot {
             uid_validity: uid_validity(&row)?,
             uid_next: Uid::new(row.uid_next).ok_or_else(catalogue::damaged)?,
             highest_modseq: ModSeq(row.modseq),
-            uids,
+            uids: all,
             first_unseen,
             keywords: keywords_in(&reader, mailbox)?.0,
         })

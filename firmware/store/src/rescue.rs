@@ -1,8 +1,9 @@
 //! Mail out of a bare log: a copied folder of segments, without catalogue and settings, whole or not.
 
-use crate::catalogue::{self, BLOBS, Catalogue, MAILBOXES, MESSAGES, NAMES, SHARED};
+use crate::catalogue::{self, BLOBS, Catalogue, MAILBOXES, NAMES, SHARED};
 use crate::disk::{Disk, DiskFile, Memory, ReadOnly};
 use crate::model::{AccountId, BlobId, MailboxName, Uid};
+use crate::pages::{MESSAGES, rows};
 use crate::replay::replay;
 use crate::segment::{self, Segments, VERSION};
 use crate::tuning::Tuning;
@@ -100,7 +101,7 @@ fn all(segments: &Arc<Segments>, mut each: impl FnMut(Rescued) -> io::Result<()>
         let id = id.value();
         let account = AccountId(catalogue::mailbox_row(&mailboxes, id)?.account);
         let mailbox = MailboxName::stored(name.value().1.into());
-        catalogue::rows(&messages, id, (0, u32::MAX), |uid, row| {
+        rows(&messages, id, (0, u32::MAX), |uid, row| {
             let blob = BlobId(row.blob);
             let body = catalogue::body(&blobs, &parts, blob).and_then(|body| {
                 let mut octets = Vec::new();

@@ -7,10 +7,11 @@ use crate::StoreError;
 use crate::access::{self, ACLS, Granted, METADATA, Noted};
 use crate::body::Codec;
 use crate::catalogue::{
-    self, ACCOUNTS, BLOBS, BlobRow, Catalogue, KEYWORDS, MAILBOXES, MESSAGES, META, MailboxRow, Row, SHARED,
-    SUBSCRIPTIONS, SharedRow, Tables, VANISHED, commit_lazily,
+    self, ACCOUNTS, BLOBS, BlobRow, Catalogue, KEYWORDS, MAILBOXES, META, MailboxRow, Row, SHARED, SUBSCRIPTIONS,
+    SharedRow, Tables, VANISHED, commit_lazily,
 };
 use crate::log::Log;
+use crate::pages::{MESSAGES, UIDS, on_page, page_of};
 use crate::quota::{self, HOLDINGS, Holdings, QuotaLimits};
 use crate::record::{Event, Kind, Position, Snapshot, SnapshotRows};
 use crate::scan::Scanner;
@@ -80,6 +81,17 @@ fn page<K: Key + 'static, V: Value + 'static, R>(
     after: Option<K::SelfType<'_>>,
     row: impl Fn(K::SelfType<'_>, V::SelfType<'_>) -> Result<R>,
 ) -> Result<Vec<R>> {
+    some(view, definition, PAGE, after, row)
+}
+
+/// So many rows after a key.
+fn some<K: Key + 'static, V: Value + 'static, R>(
+    view: &ReadTransaction,
+    definition: TableDefinition<'static, K, V>,
+    count: usize,
+    after: Option<K::SelfType<'_>>,
+    row: impl Fn(K::SelfType<'_>, V::SelfType<'_>) -> Result<R>,
+) -> Result<Vec<R>> {
     let table = match view.open_table(definition) {
         Ok(table) => table,
         // nothing of the kind was ever stored
@@ -89,7 +101,7 @@ fn page<K: Key + 'static, V: Value + 'static, R>(
     let from = after.map_or(Bound::Unbounded, Bound::Excluded);
     let range = table.range::<K::SelfType<'_>>((from, Bound::Unbounded))?;
     range
-        .take(PAGE)
+        .take(count)
         .map(|entry| {
             let (key, value) = entry?;
             row(key.value(), value.value())
@@ -108,6 +120,18 @@ macro_rules! next {
     }};
 }
 
+/// The messages that follow the last ones.
+fn messages_after(view: &ReadTransaction, last: Option<&Rows>) -> Result<Rows> {
+    let after = match last {
+        Some(Rows::Messages(v)) => v.last().map(|(m, uid, _)| (*m, page_of(*uid))),
+        _ => None,
+    };
+    let pages = some(view, MESSAGES, PAGE / UIDS as usize, after, |(m, page), rows| {
+        on_page(page, rows)?.map(|entry| entry.map(|(uid, row)| (m, uid, row))).collect::<Result<Vec<_>>>()
+    })?;
+    Ok(Rows::Messages(pages.into_iter().flatten().collect()))
+}
+
 /// The next rows of table number `which`.
 fn rows_after(view: &ReadTransaction, which: u8, last: Option<&Rows>) -> Result<Rows> {
     use catalogue::value;
@@ -118,7 +142,7 @@ fn rows_after(view: &ReadTransaction, which: u8, last: Option<&Rows>) -> Result<
         2 => next!(view, last, Mailboxes, MAILBOXES, |(m, _)| *m, |m, row| Ok((m, value(row)?))),
         3 => next!(view, last, Keywords, KEYWORDS, |(m, n, _)| (*m, *n), |(m, n), word| Ok((m, n, word.into()))),
         4 => next!(view, last, Vanished, VANISHED, |(m, n, a, _)| (*m, *n, *a), |(m, n, a), b| Ok((m, n, a, b))),
-        5 => next!(view, last, Messages, MESSAGES, |(m, u, _)| (*m, *u), |(m, u), row| Ok((m, u, Row::decode(row)?))),
+        5 => messages_after(view, last)?,
         6 => next!(view, last, Blobs, BLOBS, |(b, _)| *b, |b, row| Ok((b, value(row)?))),
         7 => next!(view, last, Shared, SHARED, |(p, _)| *p, |p, row| Ok((p, value(row)?))),
         8 => next!(view, last, Quotas, HOLDINGS, |(a, _)| *a, |a, row| Ok((a, limits(row)?))),
@@ -165,7 +189,7 @@ impl Writing {
             log.append(0, &Event::SnapshotRows(SnapshotRows { begin, coding, raw, data }))?;
             self.records += 1;
         }
-        if len < PAGE {
+        if len == 0 {
             self.which += 1;
             self.last = None;
         } else {
