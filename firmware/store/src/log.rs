@@ -39,6 +39,8 @@ pub struct Log {
     buffer: Vec<u8>,
     /// The last record.
     lsn: u64,
+    /// Records appended since it was opened.
+    appended: u64,
     /// The highest number that may be on the disk.
     top: u64,
     /// Records up to here are on the disk for good.
@@ -49,8 +51,8 @@ pub struct Log {
     dirty: bool,
     /// The last whole snapshot.
     snapshot: Option<Pointer>,
-    /// The segment was another one before.
-    recycled: bool,
+    /// Where the segment is full: if it was another one before, where that one ended.
+    limit: u32,
 }
 
 /// A point to which the buffer can be taken back.
@@ -80,6 +82,14 @@ impl From<io::Error> for LogError {
     }
 }
 
+/// Where a segment is full of which so many octets were written once, and which goes on at `from`. What is written over needs no new
+/// space; so a segment that was another one before is as long as that was.
+fn limit(segments: &Segments, from: u32, written: u64) -> u32 {
+    let segment = segments.tuning.segment;
+    let again = u32::try_from(written).ok().filter(|len| len.saturating_sub(from) >= segment / 8);
+    again.map_or(segment, |len| len.min(segment))
+}
+
 impl Log {
     /// Goes on after the last good record, which ended at `end`. Makes durable what recovery accepted. `snapshot`: the last whole one.
     pub fn open(
@@ -98,6 +108,8 @@ impl Log {
             file.sync()?;
         }
         let reopened = segments.tuning.holds(Rule::FreshNumbers);
+        let written = file.as_ref().map_or(Ok(0), |file| file.len())?;
+        let limit = limit(&segments, base.offset, written);
         Ok(Log {
             segments,
             counters,
@@ -105,12 +117,13 @@ impl Log {
             base,
             buffer: Vec::new(),
             lsn,
+            appended: 0,
             top: lsn,
             durable: lsn,
             reopened,
             dirty: false,
             snapshot,
-            recycled: false,
+            limit,
         })
     }
 
@@ -119,7 +132,7 @@ impl Log {
         let newest = segment::numbers(self.segments.disk().as_ref())?.pop().unwrap_or(0);
         if newest > self.base.segment {
             let file = self.segments.file(newest)?;
-            self.recycled = file.len()? >= u64::from(self.segments.tuning.segment / 2);
+            self.limit = limit(&self.segments, 0, file.len()?);
             self.file = Some(file);
             self.base = Position { segment: newest, offset: 0 };
             let (store, snapshot) = (self.segments.store(), self.snapshot);
@@ -138,6 +151,11 @@ impl Log {
         self.lsn
     }
 
+    /// Records appended since it was opened, those among them that were taken back.
+    pub fn appended(&self) -> u64 {
+        self.appended
+    }
+
     /// Octets that wait for a flush.
     pub fn waiting(&self) -> usize {
         self.buffer.len()
@@ -154,7 +172,7 @@ impl Log {
 
     /// Makes room for a group of records: they never straddle segments.
     pub fn begin_group(&mut self) -> Result<Mark, LogError> {
-        if self.end().offset >= self.segments.tuning.segment {
+        if self.end().offset >= self.limit {
             if self.is_dirty() {
                 self.flush()?;
             }
@@ -165,8 +183,9 @@ impl Log {
 
     fn next_segment(&mut self, may_recycle: bool) -> io::Result<()> {
         let segment = self.base.segment + 1;
-        let (file, recycled) = self.segments.create(segment, may_recycle)?;
-        (self.file, self.recycled) = (Some(file), recycled);
+        let (file, written) = self.segments.create(segment, may_recycle)?;
+        self.limit = limit(&self.segments, 0, written);
+        self.file = Some(file);
         self.base = Position { segment, offset: 0 };
         let (store, snapshot) = (self.segments.store(), self.snapshot);
         self.buffer = SegmentHeader { version: VERSION, segment, store, snapshot }.encode();
@@ -196,7 +215,8 @@ impl Log {
 
     /// Goes on in a segment to be written again, if there is one: a file that need not grow costs the file system nothing.
     pub fn prefer_recycled(&mut self) -> Result<(), LogError> {
-        if !self.recycled && self.segments.spare_octets() > 0 {
+        let fresh = self.limit == self.segments.tuning.segment;
+        if fresh && self.segments.spare_octets() > 0 {
             self.flush()?;
             self.next_segment(true)?;
             // after a restart the log goes on there
@@ -274,6 +294,7 @@ impl Log {
         let header = Header { len: 0, crc: 0, lsn, durable: self.durable, account, kind };
         record::encode(&mut self.buffer, self.segments.seed(self.base.segment), &header, payload);
         self.lsn = lsn;
+        self.appended += 1;
     }
 
     /// Writes all that waits and makes it durable. After `NoSpace` the buffer is as before.

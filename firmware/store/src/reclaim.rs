@@ -70,7 +70,7 @@ pub fn reclaim(shared: &Shared, log: &mut Log, before: u32, budget: u64) -> Resu
     let view = shared.catalogue.view()?;
     let mut alive = BTreeMap::<u32, u64>::new();
     for number in segment::numbers(segments.disk().as_ref())? {
-        if number < before && !pinned.contains(&number) && !segments.is_spare(number) {
+        if number < before && !pinned.contains(&number) {
             alive.insert(number, 0);
         }
     }

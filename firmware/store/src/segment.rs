@@ -11,6 +11,10 @@ use std::sync::{Arc, Mutex};
 
 /// The version of the log's format.
 pub const VERSION: u32 = 2;
+/// Of the octets of a segment, one in so many must have been written for it to be kept for writing again.
+const SHORT: u32 = 4;
+/// What the names of segments that hold nothing any more begin with.
+const SPARE: &str = "spare-";
 const MAGIC: [u8; 8] = *b"ROOSTLOG";
 /// What every version says in the same place.
 const CHECKED: usize = 24;
@@ -145,6 +149,17 @@ pub fn path(segment: u32) -> String {
     format!("log/{segment:010}")
 }
 
+/// The name that a segment has while it waits to be written again.
+fn spare_path(segment: u32) -> String {
+    format!("log/{SPARE}{segment:010}")
+}
+
+/// Segments that wait to be written again.
+fn spares(disk: &dyn Disk) -> Vec<u32> {
+    let names = disk.list("log").unwrap_or_default();
+    names.iter().filter_map(|name| name.strip_prefix(SPARE)?.parse().ok()).collect()
+}
+
 /// Numbers of the segments there are, ascending.
 pub fn numbers(disk: &dyn Disk) -> io::Result<Vec<u32>> {
     Ok(disk.list("log")?.iter().filter(|n| n.len() == 10).filter_map(|n| n.parse().ok()).collect())
@@ -154,15 +169,8 @@ impl Segments {
     /// Those of the store with this number.
     pub fn new(disk: Arc<dyn Disk>, store: u64, tuning: Tuning) -> Segments {
         let (open, dictionaries) = (Mutex::default(), Mutex::default());
-        Segments {
-            disk,
-            store,
-            tuning,
-            open,
-            codec: Codec::new(store, tuning.attachment),
-            dictionaries,
-            space: Mutex::default(),
-        }
+        let space = Mutex::new(Space { spares: spares(disk.as_ref()), ..Space::default() });
+        Segments { disk, store, tuning, open, codec: Codec::new(store, tuning.attachment), dictionaries, space }
     }
 
     /// The disk they are on.
@@ -194,14 +202,13 @@ impl Segments {
         Ok(file)
     }
 
-    /// Makes a segment; its first block is written with its first records. Answers whether it was another one before.
-    pub fn create(&self, segment: u32, may_recycle: bool) -> io::Result<(Arc<dyn DiskFile>, bool)> {
+    /// Makes a segment; its first block is written with its first records. Answers how many octets of it were written before.
+    pub fn create(&self, segment: u32, may_recycle: bool) -> io::Result<(Arc<dyn DiskFile>, u64)> {
         let spare = if may_recycle { lock(&self.space).spares.pop() } else { None };
         let file = match spare {
             // what is written over needs no new space; its old records do not speak under the new number
             Some(spare) => {
-                lock(&self.open).remove(&spare);
-                self.disk.rename(&path(spare), &path(segment))?;
+                self.disk.rename(&spare_path(spare), &path(segment))?;
                 self.disk.open(&path(segment), false)?
             }
             None => {
@@ -212,27 +219,25 @@ impl Segments {
         };
         self.disk.sync_names()?;
         lock(&self.open).insert(segment, file.clone());
-        Ok((file, spare.is_some()))
+        let written = file.len()?;
+        Ok((file, written))
     }
 
     /// Gives a segment back that holds nothing any more.
     pub fn give_back(&self, number: u32) -> io::Result<()> {
-        // a short one would have to grow
-        let long = self.file(number)?.len()? >= u64::from(self.tuning.segment / 2);
+        let long = self.file(number)?.len()? >= u64::from(self.tuning.segment / SHORT);
         let mut space = lock(&self.space);
         space.holes.retain(|(segment, ..)| *segment != number);
         if long && space.spares.len() < self.tuning.spares {
+            // the name tells it after a restart; should it be lost with the power, the next pass finds the segment dead again
+            self.disk.rename(&path(number), &spare_path(number))?;
+            lock(&self.open).remove(&number);
             space.spares.push(number);
             return Ok(());
         }
         drop(space);
         lock(&self.open).remove(&number);
         self.disk.remove(&path(number))
-    }
-
-    /// Whether a segment is to be written again.
-    pub fn is_spare(&self, number: u32) -> bool {
-        lock(&self.space).spares.contains(&number)
     }
 
     /// Octets of segments to be written again.

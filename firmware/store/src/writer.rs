@@ -55,6 +55,10 @@ pub struct Shared {
     pub failed: AtomicBool,
 }
 
+fn deliveries(group: &[Job]) -> usize {
+    group.iter().filter(|job| matches!(job, Job::Deliver(..))).count()
+}
+
 /// The writer's state.
 pub struct Writer {
     shared: Arc<Shared>,
@@ -64,6 +68,8 @@ pub struct Writer {
     last_write: Instant,
     /// How long the last flush took.
     flush_took: Duration,
+    /// Deliveries that shared the last flush of some.
+    together: usize,
     bytes_at_checkpoint: u64,
     records: u64,
     /// Something was committed that the catalogue does not have durably.
@@ -92,6 +98,7 @@ impl Writer {
             lazy_since: None,
             last_write: Instant::now(),
             flush_took: Duration::ZERO,
+            together: 1,
             bytes_at_checkpoint,
             records: replayed,
             behind: replayed > 0,
@@ -175,12 +182,21 @@ impl Writer {
                 break;
             }
             bytes += job.bytes();
-            group.push(job);
+            if matches!(job, Job::Parts { .. }) && !group.is_empty() {
+                // who sends a large message need not wait for a flush that others wait for
+                self.commit(vec![job].into_iter());
+            } else {
+                group.push(job);
+            }
             let room = group.len() < limits::GROUP_JOBS && bytes < limits::GROUP_BYTES;
             next = if room { jobs.try_recv().ok().or_else(|| self.await_company(&group, came, jobs)) } else { None };
         }
         if !group.is_empty() {
             self.last_write = Instant::now();
+            let deliveries = deliveries(&group);
+            if deliveries > 0 {
+                self.together = deliveries;
+            }
             self.commit(group.into_iter());
             self.checkpoint_if_due();
             self.begin_snapshot_if_due();
@@ -193,14 +209,22 @@ impl Writer {
         None
     }
 
-    /// While other messages are on their way in, those that wait here wait a little for them to share the flush: not as
-    /// long as they would have waited for a flush that began just before them. A lone message waits for nothing.
+    /// Deliveries wait a little for others to share their flush. As many as came together last time will come again: who was answered
+    /// sends the next message; without waiting, those and the ones that came during the flush take turns for ever. While more are on
+    /// their way in, half as long as a flush takes. A lone message waits for nothing.
     fn await_company(&self, group: &[Job], came: Instant, jobs: &Receiver<Job>) -> Option<Job> {
-        let delivers = group.iter().any(|job| matches!(job, Job::Deliver(..)));
-        if !delivers || self.stopped || self.shared.drafts.load(Relaxed) == 0 {
+        let deliveries = deliveries(group);
+        if deliveries == 0 || self.stopped {
             return None;
         }
-        let left = (self.flush_took / 2).min(limits::COMPANY).saturating_sub(came.elapsed());
+        let patience = if deliveries < self.together {
+            limits::COMPANY
+        } else if self.shared.drafts.load(Relaxed) > 0 {
+            (self.flush_took / 2).min(limits::COMPANY)
+        } else {
+            return None;
+        };
+        let left = patience.saturating_sub(came.elapsed());
         if left.is_zero() { None } else { jobs.recv_timeout(left).ok() }
     }
 
@@ -249,7 +273,7 @@ impl Writer {
             self.log.spill().map_err(|e| self.group_failed(mark, e))?;
             return Ok(Vec::new());
         }
-        let before = self.log.lsn();
+        let (before, appended) = (self.log.lsn(), self.log.appended());
         let done = self.shared.catalogue.write().and_then(|txn| {
             let changes = self.perform_all(&txn, group, full, answers)?;
             Ok((txn, changes))
@@ -267,7 +291,7 @@ impl Writer {
             self.lazy_since.get_or_insert_with(Instant::now);
         }
         self.shared.recent.note(&changes);
-        self.records += self.log.lsn().saturating_sub(before);
+        self.records += self.log.appended() - appended;
         self.behind |= self.log.lsn() > before;
         if let Err(e) = commit_lazily(txn) {
             let e = self.catalogue_failed(e);
