@@ -9,6 +9,8 @@ packages=(
   zstd
   # what the tests run beside them: `script`, `mount`, `dpkg-source`, `flock`
   bsdutils mount dpkg-dev util-linux
+  # the firewall between two network namespaces
+  nftables iproute2 iputils-ping
   # the boot loader's script under U-Boot in QEMU
   qemu-system-arm u-boot-qemu u-boot-tools device-tree-compiler genimage mtools dosfstools squashfs-tools
 )

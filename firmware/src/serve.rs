@@ -311,7 +311,21 @@ fn announce(options: &Options, house: &House, board: &dyn Board) {
 
 #[cfg(test)]
 mod tests {
-    use super::reachable_names;
+    use super::{ports, reachable_names};
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn the_boards_firewall_opens_the_ports_that_are_served_and_no_others() {
+        let rules = concat!(env!("CARGO_MANIFEST_DIR"), "/../buildroot/overlay/etc/nftables.conf");
+        let text = std::fs::read_to_string(rules).unwrap();
+        let lists: Vec<_> = text.lines().filter(|line| line.trim().starts_with("tcp dport")).collect();
+        let [list] = lists.as_slice() else { panic!("one line with all of them, not {lists:?}") };
+        let (_, list) = list.split_once('{').unwrap();
+        let (list, verdict) = list.split_once('}').unwrap();
+        assert_eq!(verdict.trim(), "accept");
+        let opened: BTreeSet<u16> = list.split(',').map(|port| port.trim().parse().unwrap()).collect();
+        assert_eq!(opened, ports(0).into_iter().collect());
+    }
 
     #[test]
     fn a_daemon_on_loopback_can_be_asked_there_only() {
