@@ -180,7 +180,10 @@ class Mail:
         self.boxes, self.messages, self.bodies, self.shared = {}, {}, {}, {}
 
     def apply(self, account, kind, f):
-        if kind == 3:
+        if kind == 21:
+            [f.n() for _ in range(4)], f.text(), f.text(), f.z()
+            f.each(lambda: (f.text(), f.text(), f.n(), f.n(), f.z(), f.text()))
+        if kind == 3 or kind == 21 and f.at < len(f.data):
             message, size, places = f.n(), f.n(), f.each(f.place)
             self.bodies[message] = places
             for mailbox, uid, *_ in f.each(lambda: (f.n(), f.n(), f.n(), f.flags(), f.z(), f.z())):

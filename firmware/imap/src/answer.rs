@@ -84,6 +84,7 @@ impl From<StoreError> for Answer {
     fn from(error: StoreError) -> Answer {
         match error {
             StoreError::NoSuchMailbox => Answer::no("NONEXISTENT", "No such mailbox"),
+            StoreError::NoSuchMessage => Answer::no("EXPUNGEISSUED", "No such message any more"),
             StoreError::Exists => Answer::no("ALREADYEXISTS", "A mailbox of that name exists"),
             StoreError::Inbox => Answer::no("CANNOT", "Not possible with INBOX"),
             StoreError::Limit(what) => {

@@ -9,7 +9,7 @@ use crate::pages::rows;
 use crate::record::{
     Copied, Created, Deliver, Event, Expunged, Extent, FlagsSet, Moved, Ranges, Relocated, Renamed, Shared, ranges,
 };
-use crate::{access, quota};
+use crate::{access, queue, quota};
 use redb::ReadableTable;
 use smol_str::{SmolStr, format_smolstr};
 
@@ -44,6 +44,9 @@ fn apply_to(t: &mut Tables<'_>, account: u32, event: &Event) -> Result<()> {
         Event::Quota(limits) => quota::limit(t, account, limits),
         Event::Acl(e) => access::grant(t, e),
         Event::Metadata(e) => access::note(t, e),
+        Event::Enqueue(e) => queue::enqueue(t, account, e),
+        Event::Attempt(e) => queue::attempted(t, e),
+        Event::Dequeue(entry) => queue::dequeue(t, *entry),
     }
 }
 
@@ -117,7 +120,8 @@ fn insert(t: &mut Tables<'_>, id: u32, mailbox: &mut MailboxRow, uid: u32, row: 
     Ok(())
 }
 
-fn deliver(t: &mut Tables<'_>, account: u32, e: &Deliver) -> Result<()> {
+/// DELIVER.
+pub fn deliver(t: &mut Tables<'_>, account: u32, e: &Deliver) -> Result<()> {
     let blob = BlobRow { size: e.size, references: e.targets.len() as u32, extents: e.extents.clone() };
     t.meta.live += blob.own();
     t.put_blob(e.blob, &blob)?;
@@ -246,10 +250,7 @@ fn copy(t: &mut Tables<'_>, account: u32, e: &Copied) -> Result<()> {
         same = Some((old.keywords, translated));
         let row = Row { modseq: e.modseq, save_date: e.save_date, keywords: translated, ..old };
         insert(t, e.to, &mut into, uid, &row)?;
-        if let Some(mut blob) = t.blob(row.blob)? {
-            blob.references += 1;
-            t.put_blob(row.blob, &blob)?;
-        }
+        refer(t, row.blob)?;
     }
     if let Some(last) = last {
         into.uid_next = into.uid_next.max(last.saturating_add(1));
@@ -267,9 +268,23 @@ fn move_messages(t: &mut Tables<'_>, account: u32, e: &Moved) -> Result<()> {
 fn forget(t: &mut Tables<'_>, row: &Row) -> Result<()> {
     t.meta.messages = t.meta.messages.saturating_sub(1);
     t.meta.message_bytes = t.meta.message_bytes.saturating_sub(row.size);
-    if let Some(mut blob) = t.blob(row.blob)? {
+    release(t, row.blob)
+}
+
+/// One more has this body.
+pub fn refer(t: &mut Tables<'_>, id: u64) -> Result<()> {
+    if let Some(mut blob) = t.blob(id)? {
+        blob.references += 1;
+        t.put_blob(id, &blob)?;
+    }
+    Ok(())
+}
+
+/// One less has this body.
+pub fn release(t: &mut Tables<'_>, id: u64) -> Result<()> {
+    if let Some(mut blob) = t.blob(id)? {
         blob.references = blob.references.saturating_sub(1);
-        t.put_blob(row.blob, &blob)?;
+        t.put_blob(id, &blob)?;
         if blob.references == 0 {
             t.meta.die(blob.own());
             blob.extents.iter().filter_map(|e| e.shared).try_for_each(|shared| unshare(t, shared))?;
@@ -339,6 +354,7 @@ fn remove_account(t: &mut Tables<'_>, account: u32) -> Result<()> {
         t.subscriptions.remove((account, name.as_str()))?;
     }
     access::forget_account(t, account)?;
+    queue::forget_account(t, account)?;
     t.holdings.remove(account)?;
     t.accounts.remove(account)?;
     Ok(())

@@ -7,7 +7,8 @@ use crate::catalogue::{
     self, ACCOUNTS, BLOBS, BlobRow, Catalogue, HASHES, KEYWORDS, MAILBOXES, META, MailboxRow, NAMES, Row, SHARED,
     SUBSCRIPTIONS, SharedRow, VANISHED,
 };
-use crate::pages::{MESSAGES, on_page};
+use crate::pages::{MESSAGES, on_page, rows};
+use crate::queue::{DUE, QUEUE, QueueRow};
 use crate::quota::HOLDINGS;
 use crate::record::Position;
 use crate::replay::apply_batch;
@@ -65,6 +66,9 @@ fn compare(shared: &Shared, end: Position, view: &ReadTransaction, scratch: &Cat
     both.compare(HOLDINGS, &mut faults, |a| format!("what account {a} holds"), plain)?;
     both.compare(ACLS, &mut faults, |(m, who)| format!("the right of {who:?} to mailbox {m}"), plain)?;
     both.compare(METADATA, &mut faults, |(m, a, e)| format!("entry {e:?} of mailbox {m} and account {a}"), plain)?;
+    both.compare(QUEUE, &mut faults, |entry| format!("entry {entry} of the queue"), plain)?;
+    both.compare(DUE, &mut faults, |(_, entry)| format!("the time of entry {entry} of the queue"), plain)?;
+    faults.extend(wrong_counts(view)?);
     faults.extend(wrong_hashes(view)?);
     let counted =
         |txn: &ReadTransaction| Ok::<_, StoreError>(catalogue::meta(&txn.open_table(META)?)?.unwrap_or_default());
@@ -105,6 +109,70 @@ fn wrong_hashes(view: &ReadTransaction) -> Result<Vec<String>> {
     Ok(lines)
 }
 
+/// Bodies and mailboxes whose count of messages is not what there is, whatever a snapshot says.
+fn wrong_counts(view: &ReadTransaction) -> Result<Vec<String>> {
+    let (mut lines, mut used) = (Vec::new(), Vec::new());
+    let (Some(blobs), Some(parts)) = (open(view, BLOBS)?, open(view, SHARED)?) else { return Ok(lines) };
+    let messages = view.open_table(MESSAGES)?;
+    for entry in view.open_table(MAILBOXES)?.iter()? {
+        let (id, row) = entry?;
+        let mailbox: MailboxRow = catalogue::value(row.value())?;
+        let mut counted = MailboxRow { messages: 0, unseen: 0, deleted: 0, size: 0, ..mailbox.clone() };
+        rows(&messages, id.value(), (0, u32::MAX), |_, row| {
+            counted.count(&row, true);
+            used.push(row.blob);
+            Ok(true)
+        })?;
+        if counted != mailbox {
+            lines.push(format!("mailbox {} does not hold what it counts", id.value()));
+        }
+    }
+    if let Some(queue) = open(view, QUEUE)? {
+        for entry in queue.iter()? {
+            used.push(catalogue::value::<QueueRow>(entry?.1.value())?.blob);
+        }
+    }
+    let mut shared = Vec::new();
+    let living = blobs.iter()?.map(|entry| {
+        let (id, row) = entry?;
+        let row: BlobRow = catalogue::value(row.value())?;
+        if row.references > 0 {
+            shared.extend(row.extents.iter().filter_map(|e| Some(e.shared?.part)));
+        }
+        Ok((id.value(), row.references))
+    });
+    lines.extend(miscounted(living, used)?.map(|id| format!("message body {id:#x} is counted wrongly")));
+    let living = parts.iter()?.map(|entry| {
+        let (id, row) = entry?;
+        Ok((id.value(), catalogue::value::<SharedRow>(row.value())?.references))
+    });
+    lines.extend(miscounted(living, shared)?.map(|id| format!("shared attachment {id:#x} is counted wrongly")));
+    Ok(lines)
+}
+
+/// The numbers, given with their counts in order, that are not used as often as they count.
+fn miscounted(
+    counts: impl Iterator<Item = Result<(u64, u32)>>,
+    mut used: Vec<u64>,
+) -> Result<impl Iterator<Item = u64>> {
+    used.sort_unstable();
+    let mut wrong = Vec::new();
+    let mut used = used.into_iter().peekable();
+    for entry in counts {
+        let (id, references) = entry?;
+        // what is used and not there is found when it is read
+        while used.next_if(|u| *u < id).is_some() {}
+        let mut times = 0;
+        while used.next_if_eq(&id).is_some() {
+            times += 1;
+        }
+        if times != references {
+            wrong.push(id);
+        }
+    }
+    Ok(wrong.into_iter())
+}
+
 /// The messages whose bytes are in damaged stretches of the log, or cannot be read before `begin`.
 fn unreadable(shared: &Shared, view: &ReadTransaction, begin: Position, damage: &[Damage]) -> Result<Vec<String>> {
     let mut lost = BTreeSet::new();
@@ -124,6 +192,14 @@ fn unreadable(shared: &Shared, view: &ReadTransaction, begin: Position, damage: 
             let old = extent.at < begin;
             if hit || old && shared.segments.read_extent(BlobId(id.value()), &extent).is_err() {
                 lost.insert(id.value());
+            }
+        }
+    }
+    if let Some(queue) = open(view, QUEUE)? {
+        for entry in queue.iter()? {
+            let (id, row) = entry?;
+            if lost.contains(&catalogue::value::<QueueRow>(row.value())?.blob) {
+                lines.push(format!("entry {} of the queue cannot be read", id.value()));
             }
         }
     }

@@ -1,7 +1,7 @@
 //! A message on its way in.
 
 use crate::body::Piece;
-use crate::jobs::{Delivery, Job};
+use crate::jobs::{Delivery, Job, Reply};
 use crate::model::{Appended, Target};
 use crate::record::Extent;
 use crate::segment::Pins;
@@ -132,7 +132,16 @@ impl Draft {
         self.len() == 0
     }
 
-    pub(crate) fn deliver(mut self, targets: &[Target]) -> Result<Vec<Result<Appended, StoreError>>, StoreError> {
+    pub(crate) fn deliver(self, targets: &[Target]) -> Result<Vec<Result<Appended, StoreError>>, StoreError> {
+        self.hand_over(targets, Job::Deliver)
+    }
+
+    /// Gives the writer what it has not got yet, for a job.
+    pub(crate) fn hand_over<T>(
+        mut self,
+        targets: &[Target],
+        job: impl FnOnce(Delivery, Reply<T>) -> Job,
+    ) -> Result<T, StoreError> {
         if let Some(e) = self.void {
             return Err(e);
         }
@@ -143,7 +152,7 @@ impl Draft {
         // others need not wait for it any more: it is there
         drop(counted);
         let delivery = Delivery { blob, extents, size: len, pieces, targets: targets.to_vec() };
-        let done = store.ask(|reply| Job::Deliver(delivery, reply));
+        let done = store.ask(|reply| job(delivery, reply));
         drop(pins);
         done
     }

@@ -9,6 +9,8 @@ use std::sync::Arc;
 pub enum StoreError {
     /// No such mailbox (any more).
     NoSuchMailbox,
+    /// No such message (any more), in a mailbox or in the queue.
+    NoSuchMessage,
     /// A mailbox of that name exists.
     Exists,
     /// INBOX cannot be deleted or be the target of RENAME.
@@ -44,6 +46,7 @@ impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             StoreError::NoSuchMailbox => f.write_str("no such mailbox"),
+            StoreError::NoSuchMessage => f.write_str("no such message"),
             StoreError::Exists => f.write_str("the mailbox exists already"),
             StoreError::Inbox => f.write_str("not possible with INBOX"),
             StoreError::Limit(what) => write!(f, "over the limit: {what}"),

@@ -5,6 +5,7 @@ use crate::body::Piece;
 use crate::catalogue::Tables;
 use crate::model::*;
 use crate::plan::Which;
+use crate::queue::{Envelope, QueueId};
 use crate::record::{Event, Extent, Position};
 use crate::segment::Pins;
 use std::sync::mpsc::SyncSender;
@@ -37,6 +38,10 @@ pub enum Job {
     Parts { blob: u64, position: u64, pieces: Vec<Piece>, reply: Reply<(u64, Vec<Extent>, Pins)> },
     /// A delivery.
     Deliver(Delivery, Reply<Vec<Result<Appended>>>),
+    /// A delivery, also to the outgoing queue.
+    Enqueue(Delivery, Envelope, Reply<(QueueId, Vec<Result<Appended>>)>),
+    /// A message of a mailbox goes to the outgoing queue.
+    EnqueueMessage(u32, u32, Envelope, Reply<QueueId>),
     /// COPY, or MOVE if the flag is set.
     Copy { from: u32, uids: Vec<u32>, to: u32, now: i64, remove: bool, reply: Reply<Copied> },
     /// STORE.
@@ -73,9 +78,9 @@ impl Job {
     /// Octets of message it brings.
     pub fn bytes(&self) -> usize {
         match self {
-            Job::Parts { pieces, .. } | Job::Deliver(Delivery { pieces, .. }, _) => {
-                pieces.iter().map(|p| p.data.len()).sum()
-            }
+            Job::Parts { pieces, .. }
+            | Job::Deliver(Delivery { pieces, .. }, _)
+            | Job::Enqueue(Delivery { pieces, .. }, ..) => pieces.iter().map(|p| p.data.len()).sum(),
             _ => 0,
         }
     }
@@ -87,7 +92,7 @@ impl Job {
 
     /// Whether it stores new message bytes.
     pub fn brings_mail(&self) -> bool {
-        matches!(self, Job::Parts { .. } | Job::Deliver(..))
+        matches!(self, Job::Parts { .. } | Job::Deliver(..) | Job::Enqueue(..))
     }
 
     /// Whether it is about the writer itself.
@@ -100,6 +105,8 @@ impl Job {
         let _ = match self {
             Job::Parts { reply: r, .. } => r.send(Err(e)).is_ok(),
             Job::Deliver(_, r) => r.send(Err(e)).is_ok(),
+            Job::Enqueue(_, _, r) => r.send(Err(e)).is_ok(),
+            Job::EnqueueMessage(_, _, _, r) => r.send(Err(e)).is_ok(),
             Job::Copy { reply, .. } => reply.send(Err(e)).is_ok(),
             Job::Flags { reply, .. } => reply.send(Err(e)).is_ok(),
             Job::Expunge { reply, .. } => reply.send(Err(e)).is_ok(),

@@ -21,6 +21,7 @@ mod open;
 mod pages;
 mod perform;
 mod plan;
+mod queue;
 mod quota;
 mod reader;
 mod reclaim;
@@ -43,6 +44,7 @@ pub use draft::Draft;
 pub use error::{OpenError, StoreError};
 pub use model::*;
 pub use notify::Watch;
+pub use queue::{Attempt, Envelope, QueueId, Queued, Recipient, RecipientState};
 pub use quota::{Quota, QuotaLimits};
 pub use rescue::{Rescued, rescue};
 

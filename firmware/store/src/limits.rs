@@ -26,6 +26,16 @@ pub const METADATA_VALUE: usize = 8 * 1024;
 pub const METADATA_ENTRIES: usize = 64;
 /// Octets of the rights and annotations of an account.
 pub const SLOTS: u64 = 2 * 1024 * 1024;
+/// Messages of an account in the outgoing queue.
+pub const QUEUE_MESSAGES: u32 = if cfg!(test) { 8 } else { 1_000 };
+/// Recipients of a message in the queue.
+pub const QUEUE_RECIPIENTS: usize = 1_000;
+/// Octets of an address in an envelope (RFC 5321 §4.5.3.1 has 254; more with UTF-8).
+pub const QUEUE_ADDRESS: usize = 512;
+/// Octets of the parameters of an address in an envelope (RFC 3461 §4).
+pub const QUEUE_PARAMETERS: usize = 1_024;
+/// Octets kept of what the other side said.
+pub const QUEUE_ANSWER: usize = 512;
 /// Octets of a log segment after which the next group of records begins a new one; a segment is longer by at most one group.
 pub const SEGMENT: u32 = 32 * 1024 * 1024;
 /// Every flush of the log is padded to a multiple of this, so that no durable block is written again.

@@ -8,7 +8,8 @@ use crate::jobs::{Answer, Delivery, Job, Plan, Reply, answer};
 use crate::log::Log;
 use crate::model::*;
 use crate::plan;
-use crate::record::{self, Event, Extent};
+use crate::queue::{self, Enqueued, Envelope, QueueId, QueueRow};
+use crate::record::{self, Delivered, Event, Extent};
 use crate::writer::Shared;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -33,6 +34,9 @@ pub fn perform(
         Job::Parts { .. } => (parts(h.log, shared, job, full), None),
         Job::Deliver(_, reply) if full => (answer(reply, Err(StoreError::Full)), None),
         Job::Deliver(delivery, reply) => settle(reply, h.deliver(delivery, shared)),
+        Job::Enqueue(_, _, reply) if full => (answer(reply, Err(StoreError::Full)), None),
+        Job::Enqueue(delivery, envelope, reply) => settle(reply, h.enqueue(delivery, envelope, shared)),
+        Job::EnqueueMessage(mailbox, uid, envelope, reply) => settle(reply, h.enqueue_message(mailbox, uid, envelope)),
         Job::Copy { from, uids, to, now, remove, reply } => settle(reply, h.copy(from, &uids, to, now, remove)),
         Job::Flags { mailbox, uids, change, unchanged_since, reply } => {
             settle(reply, h.flags(mailbox, &uids, &change, unchanged_since))
@@ -115,6 +119,45 @@ impl Hands<'_, '_> {
     }
 
     fn deliver(&mut self, d: Delivery, shared: &Shared) -> Result<Vec<Result<Appended>>> {
+        let (account, targets, answers) = self.targets(&d)?;
+        if !targets.is_empty() {
+            let deliver = self.body(d, targets, shared);
+            self.record(account, &Event::Deliver(deliver))?;
+        }
+        Ok(answers)
+    }
+
+    fn enqueue(
+        &mut self,
+        d: Delivery,
+        envelope: Envelope,
+        shared: &Shared,
+    ) -> Result<(QueueId, Vec<Result<Appended>>)> {
+        let account = envelope.account.0;
+        queue::check_room(self.t, account)?;
+        let (_, targets, answers) = self.targets(&d)?;
+        let deliver = self.body(d, targets, shared);
+        let row = envelope.row(deliver.blob, deliver.size);
+        Ok((self.queue(account, row, Some(deliver))?, answers))
+    }
+
+    fn enqueue_message(&mut self, mailbox: u32, uid: u32, envelope: Envelope) -> Result<QueueId> {
+        let account = envelope.account.0;
+        queue::check_room(self.t, account)?;
+        self.t.mailbox(mailbox)?;
+        let message = self.t.row(mailbox, uid)?.ok_or(StoreError::NoSuchMessage)?;
+        self.queue(account, envelope.row(message.blob, message.size), None)
+    }
+
+    /// The number of the record is the number of the entry.
+    fn queue(&mut self, account: u32, row: QueueRow, deliver: Option<record::Deliver>) -> Result<QueueId> {
+        let entry = self.log.upcoming();
+        self.record(account, &Event::Enqueue(Enqueued { entry, row, deliver }))?;
+        Ok(QueueId(entry))
+    }
+
+    /// What becomes of each target, and an account of those that take the message.
+    fn targets(&self, d: &Delivery) -> Result<(u32, Vec<Delivered>, Vec<Result<Appended>>)> {
         let mut taken = plan::Taken::default();
         let (mut targets, mut answers, mut account) = (Vec::new(), Vec::new(), 0);
         for target in &d.targets {
@@ -130,9 +173,11 @@ impl Hands<'_, '_> {
                 Err(e) => return Err(e),
             }
         }
-        if targets.is_empty() {
-            return Ok(answers);
-        }
+        Ok((account, targets, answers))
+    }
+
+    /// Logs what is not there yet of a message.
+    fn body(&mut self, d: Delivery, targets: Vec<Delivered>, shared: &Shared) -> record::Deliver {
         let (mut blob, mut extents) = (d.blob, d.extents);
         let position = extents.iter().map(|e| u64::from(e.len)).sum();
         let t = &*self.t;
@@ -141,10 +186,9 @@ impl Hands<'_, '_> {
             // nothing but shared attachments
             blob = self.log.upcoming();
         }
-        self.record(account, &Event::Deliver(record::Deliver { blob, size: d.size, extents, targets }))?;
         shared.deliveries.fetch_add(1, Relaxed);
         shared.received.fetch_add(d.size, Relaxed);
-        Ok(answers)
+        record::Deliver { blob, size: d.size, extents, targets }
     }
 
     fn copy(&mut self, from: u32, uids: &[u32], to: u32, now: i64, remove: bool) -> Result<Copied> {

@@ -44,6 +44,8 @@ pub struct Holdings {
     pub limits: QuotaLimits,
     /// Octets of its rights and notes.
     pub slots: u64,
+    /// Its messages in the outgoing queue.
+    pub queued: u32,
 }
 
 impl Holdings {

@@ -2,6 +2,7 @@
 
 use crate::access::{Granted, Noted};
 use crate::body::Hash;
+use crate::queue::{Attempted, Enqueued};
 use crate::{Flags, Keyword, QuotaLimits, SpecialUse, StoreError, limits};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use smol_str::SmolStr;
@@ -55,6 +56,12 @@ pub enum Kind {
     Acl = 19,
     /// A note changed.
     Metadata = 20,
+    /// A message was put into the outgoing queue.
+    Enqueue = 21,
+    /// It was tried to send one.
+    Attempt = 22,
+    /// One was taken out.
+    Dequeue = 23,
     /// Something that a later version writes.
     Unknown = 255,
 }
@@ -83,6 +90,9 @@ impl Kind {
             Quota,
             Acl,
             Metadata,
+            Enqueue,
+            Attempt,
+            Dequeue,
         ];
         (n != 0).then(|| known.into_iter().find(|k| *k as u8 == n).unwrap_or(Unknown))
     }
@@ -283,6 +293,18 @@ pub struct Deliver {
     pub targets: Vec<Delivered>,
 }
 
+impl Deliver {
+    /// Its payload.
+    pub fn encode(&self) -> postcard::Result<Vec<u8>> {
+        postcard::to_stdvec(self)
+    }
+
+    /// Reads its payload.
+    pub fn decode(payload: &[u8]) -> Option<Deliver> {
+        postcard::from_bytes(payload).ok()
+    }
+}
+
 /// One target of DELIVER.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Delivered {
@@ -446,6 +468,12 @@ pub enum Event {
     Acl(Granted),
     /// METADATA.
     Metadata(Noted),
+    /// ENQUEUE.
+    Enqueue(Enqueued),
+    /// ATTEMPT.
+    Attempt(Attempted),
+    /// DEQUEUE: the entry.
+    Dequeue(u64),
 }
 
 impl Event {
@@ -453,7 +481,7 @@ impl Event {
     pub fn encode(&self) -> Result<(Kind, Vec<u8>), StoreError> {
         let (kind, payload) = match self {
             Event::Open(after) => (Kind::Open, Ok(after.to_le_bytes().to_vec())),
-            Event::Deliver(v) => (Kind::Deliver, postcard::to_stdvec(v)),
+            Event::Deliver(v) => (Kind::Deliver, v.encode()),
             Event::Flags(v) => (Kind::Flags, postcard::to_stdvec(v)),
             Event::Copy(v) => (Kind::Copy, postcard::to_stdvec(v)),
             Event::Move(v) => (Kind::Move, postcard::to_stdvec(v)),
@@ -471,6 +499,9 @@ impl Event {
             Event::Quota(v) => (Kind::Quota, postcard::to_stdvec(v)),
             Event::Acl(v) => (Kind::Acl, postcard::to_stdvec(v)),
             Event::Metadata(v) => (Kind::Metadata, postcard::to_stdvec(v)),
+            Event::Enqueue(v) => (Kind::Enqueue, v.encode()),
+            Event::Attempt(v) => (Kind::Attempt, postcard::to_stdvec(v)),
+            Event::Dequeue(v) => (Kind::Dequeue, postcard::to_stdvec(v)),
         };
         match payload {
             Ok(payload) if payload.len() <= limits::RECORD => Ok((kind, payload)),
@@ -486,7 +517,7 @@ impl Event {
         Some(match kind {
             Kind::Open => Event::Open(u64::from_le_bytes(payload.try_into().ok()?)),
             Kind::Part | Kind::Unknown => return None,
-            Kind::Deliver => Event::Deliver(value(payload)?),
+            Kind::Deliver => Event::Deliver(Deliver::decode(payload)?),
             Kind::Flags => Event::Flags(value(payload)?),
             Kind::Copy => Event::Copy(value(payload)?),
             Kind::Move => Event::Move(value(payload)?),
@@ -510,6 +541,9 @@ impl Event {
             Kind::Quota => Event::Quota(value(payload)?),
             Kind::Acl => Event::Acl(value(payload)?),
             Kind::Metadata => Event::Metadata(value(payload)?),
+            Kind::Enqueue => Event::Enqueue(Enqueued::decode(payload)?),
+            Kind::Attempt => Event::Attempt(value(payload)?),
+            Kind::Dequeue => Event::Dequeue(value(payload)?),
         })
     }
 }

@@ -12,6 +12,7 @@ use crate::catalogue::{
 };
 use crate::log::Log;
 use crate::pages::{MESSAGES, UIDS, on_page, page_of};
+use crate::queue::{self, QUEUE, QueueRow};
 use crate::quota::{self, HOLDINGS, Holdings, QuotaLimits};
 use crate::record::{Event, Kind, Position, Snapshot, SnapshotRows};
 use crate::scan::Scanner;
@@ -27,7 +28,7 @@ type Result<T, E = StoreError> = std::result::Result<T, E>;
 /// Rows in one record.
 const PAGE: usize = 1_000;
 /// Kinds of rows.
-const TABLES: u8 = 11;
+const TABLES: u8 = 12;
 
 /// Rows of one table.
 #[derive(Debug, Serialize, Deserialize)]
@@ -54,6 +55,8 @@ pub enum Rows {
     Acls(Vec<Granted>),
     /// Notes.
     Metadata(Vec<Noted>),
+    /// The outgoing queue.
+    Queue(Vec<(u64, QueueRow)>),
 }
 
 impl Rows {
@@ -70,6 +73,7 @@ impl Rows {
             Rows::Quotas(v) => v.len(),
             Rows::Acls(v) => v.len(),
             Rows::Metadata(v) => v.len(),
+            Rows::Queue(v) => v.len(),
         }
     }
 }
@@ -147,9 +151,10 @@ fn rows_after(view: &ReadTransaction, which: u8, last: Option<&Rows>) -> Result<
         7 => next!(view, last, Shared, SHARED, |(p, _)| *p, |p, row| Ok((p, value(row)?))),
         8 => next!(view, last, Quotas, HOLDINGS, |(a, _)| *a, |a, row| Ok((a, limits(row)?))),
         9 => next!(view, last, Acls, ACLS, |g| (g.mailbox, g.identifier.as_str()), |k, v| Ok(access::granted(k, v))),
-        _ => next!(view, last, Metadata, METADATA, |n| (n.mailbox, n.owner, n.entry.as_str()), |k, v| Ok(
+        10 => next!(view, last, Metadata, METADATA, |n| (n.mailbox, n.owner, n.entry.as_str()), |k, v| Ok(
             access::noted(k, v)
         )),
+        _ => next!(view, last, Queue, QUEUE, |(e, _)| *e, |e, row| Ok((e, value(row)?))),
     })
 }
 
@@ -287,6 +292,7 @@ fn insert(catalogue: &Catalogue, rows: Rows) -> Result<()> {
             Rows::Quotas(v) => v.iter().try_for_each(|(account, limits)| quota::limit(&mut t, *account, limits))?,
             Rows::Acls(v) => v.iter().try_for_each(|e| access::grant(&mut t, e))?,
             Rows::Metadata(v) => v.iter().try_for_each(|e| access::note(&mut t, e))?,
+            Rows::Queue(v) => v.iter().try_for_each(|(entry, row)| queue::load(&mut t, *entry, row))?,
         }
         let (lsn, end) = (t.meta.lsn, t.meta.end);
         t.finish(lsn, end)?;

@@ -56,7 +56,7 @@ pub struct Shared {
 }
 
 fn deliveries(group: &[Job]) -> usize {
-    group.iter().filter(|job| matches!(job, Job::Deliver(..))).count()
+    group.iter().filter(|job| matches!(job, Job::Deliver(..) | Job::Enqueue(..))).count()
 }
 
 /// The writer's state.

@@ -14,6 +14,8 @@ pub struct Model {
     pub mailboxes: BTreeMap<u32, ModelBox>,
     quotas: BTreeMap<AccountId, QuotaLimits>,
     acls: BTreeMap<(u32, String), Rights>,
+    /// The outgoing queue: envelopes and bodies, in the order they came.
+    queue: Vec<(Envelope, Arc<Vec<u8>>)>,
     /// By mailbox or 0, account or 0, and name.
     notes: BTreeMap<(u32, u32, EntryName), Vec<u8>>,
     accounts: BTreeSet<AccountId>,
@@ -64,6 +66,11 @@ pub enum Op {
     Quota(AccountId, QuotaLimits),
     Acl(MailboxId, &'static str, Rights),
     Note(AccountId, Option<MailboxId>, EntryName, Option<Vec<u8>>),
+    Enqueue(Vec<Target>, Arc<Vec<u8>>, Envelope),
+    EnqueueMessage(MailboxId, Uid, Envelope),
+    /// Of the entry at this place.
+    Attempt(usize, Vec<Attempt>),
+    Dequeue(usize),
 }
 
 impl Op {
@@ -87,11 +94,18 @@ impl Op {
             15..19 => Op::Rename(account, some_name(r), some_name(r), now),
             19 => Op::Quota(account, some_limits(r)),
             20..22 => Op::Subscribe(account, some_name(r), r.chance(50)),
-            22..55 => {
+            22..52 => {
                 let targets = (0..1 + r.below(2)).map(|_| some_target(r, model)).collect();
                 Op::Deliver(targets, Arc::new(some_body(r, largest)))
             }
-            55..58 => Op::Abandon(some_body(r, largest)),
+            52 => {
+                let targets = (0..r.below(2)).map(|_| some_target(r, model)).collect();
+                Op::Enqueue(targets, Arc::new(some_body(r, largest)), some_envelope(r, account))
+            }
+            53 => Op::EnqueueMessage(some_mailbox(r, model), some_uids(r)[0], some_envelope(r, account)),
+            54 => Op::Attempt(r.below(1 + model.queue.len() as u64) as usize, some_attempts(r)),
+            55 => Op::Dequeue(r.below(1 + model.queue.len() as u64) as usize),
+            56..58 => Op::Abandon(some_body(r, largest)),
             58..64 => Op::Copy(some_mailbox(r, model), some_uids(r), some_mailbox(r, model), now),
             64..70 => Op::Move(some_mailbox(r, model), some_uids(r), some_mailbox(r, model), now),
             70..90 => {
@@ -137,6 +151,15 @@ impl Op {
             Op::ExpungeAmong(m, uids) => Answer::Expunged(store.expunge(*m, Expunge::DeletedAmong(uids))?),
             Op::ExpungeThese(m, uids) => Answer::Expunged(store.expunge(*m, Expunge::These(uids))?),
             Op::Quota(a, limits) => unit(store.set_quota(*a, *limits))?,
+            Op::Enqueue(targets, body, envelope) => {
+                let mut draft = store.draft()?;
+                body.chunks(777).try_for_each(|c| draft.write(c))?;
+                let (_, answers) = store.enqueue(draft, targets, envelope.clone())?;
+                Answer::Appended(answers.into_iter().map(|a| a.ok()).collect())
+            }
+            Op::EnqueueMessage(m, u, envelope) => unit(store.enqueue_message(*m, *u, envelope.clone()).map(drop))?,
+            Op::Attempt(place, attempts) => unit(store.note_attempts(place_of(store, *place)?, attempts))?,
+            Op::Dequeue(place) => unit(store.dequeue(place_of(store, *place)?))?,
             Op::Acl(m, who, rights) => unit(store.set_acl(*m, who, *rights))?,
             Op::Note(a, m, entry, value) => unit(store.set_metadata(*a, *m, entry, value.as_deref()))?,
         })
@@ -179,6 +202,33 @@ fn some_uids(r: &mut Random) -> Vec<Uid> {
 fn some_limits(r: &mut Random) -> QuotaLimits {
     let limits = QuotaLimits { octets: Some(r.below(60_000)), messages: r.chance(50).then(|| r.below(20)) };
     if r.chance(30) { limits } else { QuotaLimits::default() }
+}
+
+/// The entry of the queue at a place.
+fn place_of(store: &Store, place: usize) -> Result<QueueId> {
+    Ok(store.queue(None, place + 1)?.get(place).map_or(QueueId(0), |queued| queued.id))
+}
+
+fn some_envelope(r: &mut Random, account: AccountId) -> Envelope {
+    let recipient = |r: &mut Random| Recipient {
+        address: format!("{}@example.net", r.below(9)).into(),
+        next: r.below(50) as i64,
+        ..Recipient::default()
+    };
+    let recipients = (0..1 + r.below(3)).map(|_| recipient(r)).collect();
+    let sender = WORDS[r.below(4) as usize].into();
+    Envelope { account, sender, parameters: "SMTPUTF8".into(), recipients, now: r.below(50) as i64 }
+}
+
+fn some_attempts(r: &mut Random) -> Vec<Attempt> {
+    let states = [RecipientState::Waiting, RecipientState::Sent, RecipientState::Failed];
+    let attempt = |r: &mut Random| Attempt {
+        recipient: r.below(2) as u32,
+        state: states[r.below(3) as usize],
+        next: r.below(99) as i64,
+        answer: WORDS[r.below(4) as usize].into(),
+    };
+    (0..1 + r.below(2)).map(|_| attempt(r)).collect()
 }
 
 fn some_rights(r: &mut Random) -> Rights {
@@ -292,6 +342,7 @@ impl Model {
                 self.subscriptions.retain(|(a, _)| a != account);
                 self.quotas.remove(account);
                 self.notes.retain(|(_, a, _), _| *a != account.0);
+                self.queue.retain(|(envelope, _)| envelope.account != *account);
                 self.forget_slots();
                 Some(Answer::Done)
             }
@@ -329,6 +380,29 @@ impl Model {
             Op::ExpungeDeleted(mailbox) => self.expunge(mailbox.0, |_, m| m.flags.deleted),
             Op::ExpungeAmong(mailbox, uids) => self.expunge(mailbox.0, |u, m| m.flags.deleted && uids.contains(&u)),
             Op::ExpungeThese(mailbox, uids) => self.expunge(mailbox.0, |u, _| uids.contains(&u)),
+            Op::Enqueue(targets, body, envelope) => {
+                self.enqueue(envelope, body.clone())?;
+                Some(Answer::Appended(targets.iter().map(|t| self.deliver(t, body)).collect()))
+            }
+            Op::EnqueueMessage(mailbox, uid, envelope) => {
+                let body = self.mailboxes.get(&mailbox.0)?.messages.get(&uid.get())?.body.clone();
+                self.enqueue(envelope, body)
+            }
+            Op::Attempt(place, attempts) => {
+                let (envelope, _) = self.queue.get_mut(*place)?;
+                for attempt in attempts {
+                    let recipient = envelope.recipients.get_mut(attempt.recipient as usize)?;
+                    recipient.attempts += 1;
+                    recipient.state = attempt.state;
+                    (recipient.next, recipient.answer) = (attempt.next, attempt.answer.clone());
+                }
+                Some(Answer::Done)
+            }
+            Op::Dequeue(place) => {
+                self.queue.get(*place)?;
+                self.queue.remove(*place);
+                Some(Answer::Done)
+            }
             Op::Acl(mailbox, who, rights) => self.acl(mailbox.0, who, *rights),
             Op::Note(account, mailbox, entry, value) => self.note(*account, *mailbox, entry, value),
             Op::Quota(account, _) if !self.accounts.contains(account) => None,
@@ -344,6 +418,15 @@ impl Model {
         let there: BTreeSet<u32> = self.mailboxes.keys().copied().collect();
         self.acls.retain(|(m, _), _| there.contains(m));
         self.notes.retain(|(m, ..), _| *m == 0 || there.contains(m));
+    }
+
+    fn enqueue(&mut self, envelope: &Envelope, body: Arc<Vec<u8>>) -> Option<Answer> {
+        let mine = self.queue.iter().filter(|(e, _)| e.account == envelope.account).count();
+        if !self.accounts.contains(&envelope.account) || mine >= limits::QUEUE_MESSAGES as usize {
+            return None;
+        }
+        self.queue.push((envelope.clone(), body));
+        Some(Answer::Done)
     }
 
     fn acl(&mut self, mailbox: u32, who: &str, rights: Rights) -> Option<Answer> {
@@ -542,6 +625,9 @@ fn changed(old: Flags, change: &FlagChange) -> Flags {
 
 /// Compares all that can be read from the store with the model; says what differs.
 pub fn difference(store: &Store, model: &Model) -> Result<Option<String>> {
+    if let Some(different) = queue_difference(store, model)? {
+        return Ok(Some(different));
+    }
     let mut seen = BTreeSet::new();
     for account in ACCOUNTS {
         let have: BTreeSet<_> = store.subscriptions(account)?.iter().map(|n| n.as_str().to_owned()).collect();
@@ -570,6 +656,30 @@ pub fn difference(store: &Store, model: &Model) -> Result<Option<String>> {
     }
     let missing = model.mailboxes.keys().find(|id| !seen.contains(id));
     Ok(missing.map(|id| format!("{:?} is missing", model.mailboxes[id].name)))
+}
+
+fn queue_difference(store: &Store, model: &Model) -> Result<Option<String>> {
+    let queue = store.queue(None, 99)?;
+    for (have, (envelope, body)) in queue.iter().zip(&model.queue) {
+        let mut read = Vec::new();
+        store.read(have.blob, 0..u64::MAX, &mut read)?;
+        if have.envelope != *envelope || read != **body || have.size != body.len() as u64 {
+            return Ok(Some(format!("queued {have:?}, not {envelope:?}")));
+        }
+    }
+    let due = |envelope: &Envelope| {
+        let waiting = envelope.recipients.iter().filter(|r| r.state == RecipientState::Waiting);
+        waiting.map(|r| r.next).min().unwrap_or(i64::MIN)
+    };
+    let mut want: Vec<(i64, usize)> = model.queue.iter().enumerate().map(|(n, (e, _))| (due(e), n)).collect();
+    want.sort_unstable();
+    want.retain(|(at, _)| *at <= 20);
+    let place = |id: QueueId| queue.iter().position(|q| q.id == id);
+    let have: Vec<_> = store.due(20, 99)?.iter().map(|q| (due(&q.envelope), place(q.id).unwrap_or(99))).collect();
+    match queue.len() == model.queue.len() && have == want {
+        true => Ok(None),
+        false => Ok(Some(format!("queue {queue:?}, due {have:?}, not {want:?}"))),
+    }
 }
 
 fn slots_difference(store: &Store, model: &Model, mailbox: MailboxId) -> Result<Option<String>> {

@@ -1,4 +1,4 @@
-//! What accounts and mailboxes have besides mail: quotas, rights, annotations.
+//! What accounts and mailboxes have besides mail: quotas, rights, annotations, the outgoing queue.
 
 use super::properties::{options, small};
 use super::sim::Sim;
@@ -165,4 +165,115 @@ fn slots_are_bounded() {
     // what is smaller than before is always taken
     let entry = EntryName::parse("/private/000").unwrap();
     store.set_metadata(ME, Some(inbox), &entry, Some(&large[1..])).unwrap();
+}
+
+fn envelope(recipients: &[(&str, i64)]) -> Envelope {
+    let recipient =
+        |(address, next): &(&str, i64)| Recipient { address: (*address).into(), next: *next, ..Recipient::default() };
+    let recipients = recipients.iter().map(recipient).collect();
+    Envelope { account: ME, sender: "me@example.org".into(), parameters: "".into(), recipients, now: 1 }
+}
+
+fn body_of(store: &Store, blob: BlobId) -> Vec<u8> {
+    let mut out = Vec::new();
+    store.read(blob, 0..u64::MAX, &mut out).unwrap();
+    out
+}
+
+#[test]
+fn a_queued_message_shares_its_body_with_the_copy_in_sent() {
+    let disk = Sim::new();
+    let store = open(&disk);
+    inbox(&store);
+    let sent = mailbox(&store, "Sent");
+    let large = [b'x'; 9_000];
+    let to = envelope(&[("a@example.net", 10), ("b@example.net", 5)]);
+    let (id, copies) = store.enqueue(draft(&store, &large), &[target(sent, Flags::default())], to.clone()).unwrap();
+    let copy = copies[0].as_ref().unwrap().uid;
+    let queued = store.queued(id).unwrap().unwrap();
+    assert_eq!(queued, Queued { id, blob: queued.blob, size: 9_000, envelope: to });
+    assert_eq!(store.message(sent, copy).unwrap().unwrap().blob, queued.blob);
+    assert_eq!(store.quota(ME).unwrap().messages, 1, "the queue is not the account's mail");
+    // the copy goes, the message stays
+    store.expunge(sent, Expunge::These(&[copy])).unwrap();
+    let answer: smol_str::SmolStr = "451 later, \u{e9}".repeat(60).into();
+    let attempt = |recipient, state, next| Attempt { recipient, state, next, answer: answer.clone() };
+    store.note_attempts(id, &[attempt(1, RecipientState::Waiting, 99)]).unwrap();
+    assert_eq!(store.next_due().unwrap(), Some(10));
+    assert!(store.due(9, 9).unwrap().is_empty());
+    everywhere(&disk, store, |store| {
+        let queued = store.due(10, 9).unwrap().remove(0);
+        let second = &queued.envelope.recipients[1];
+        assert_eq!((second.attempts, second.next, second.state), (1, 99, RecipientState::Waiting));
+        assert!(answer.starts_with(second.answer.as_str()) && second.answer.len() > limits::QUEUE_ANSWER - 2);
+        assert_eq!(body_of(store, queued.blob), large);
+    });
+    let store = open(&disk);
+    let both = [attempt(0, RecipientState::Sent, 0), attempt(1, RecipientState::Failed, 0)];
+    store.note_attempts(id, &both).unwrap();
+    // nothing is left to wait for: it is to be taken out
+    assert_eq!((store.next_due().unwrap(), store.due(0, 9).unwrap().len()), (Some(i64::MIN), 1));
+    store.dequeue(id).unwrap();
+    assert_eq!((store.queue(None, 9).unwrap(), store.next_due().unwrap()), (Vec::new(), None));
+    assert!(matches!(store.dequeue(id), Err(StoreError::NoSuchMessage)));
+    assert!(matches!(store.note_attempts(id, &both), Err(StoreError::NoSuchMessage)));
+    assert_eq!(store.check().unwrap(), Vec::<String>::new());
+}
+
+#[test]
+fn what_a_mailbox_holds_can_be_queued() {
+    let disk = Sim::new();
+    let store = open(&disk);
+    let inbox = inbox(&store);
+    let message = put(&store, inbox, b"forward me");
+    let woken = Arc::new(std::sync::atomic::AtomicU32::new(0));
+    let count = woken.clone();
+    let watch = store.watch_queue(Arc::new(move || {
+        count.fetch_add(1, Relaxed);
+    }));
+    let id = store.enqueue_message(inbox, message, envelope(&[("a@example.net", 1)])).unwrap();
+    assert_eq!(woken.load(Relaxed), 1);
+    drop(watch);
+    store.expunge(inbox, Expunge::These(&[message])).unwrap();
+    let missing = store.enqueue_message(inbox, message, envelope(&[("a@example.net", 1)]));
+    assert!(matches!(missing, Err(StoreError::NoSuchMessage)));
+    everywhere(&disk, store, |store| {
+        assert_eq!(body_of(store, store.queued(id).unwrap().unwrap().blob), b"forward me");
+    });
+    // a mailbox that refuses its copy does not keep the message from going out
+    let store = open(&disk);
+    store.set_quota(ME, QuotaLimits { octets: None, messages: Some(0) }).unwrap();
+    let copy = target(inbox, Flags::default());
+    let (id, copies) = store.enqueue(draft(&store, b"m"), &[copy], envelope(&[("a@example.net", 1)])).unwrap();
+    assert!(matches!(copies[0], Err(StoreError::OverQuota)));
+    assert_eq!(body_of(&store, store.queued(id).unwrap().unwrap().blob), b"m");
+    store.remove_account(ME).unwrap();
+    assert_eq!(store.queue(None, 9).unwrap(), []);
+    assert_eq!(store.check().unwrap(), Vec::<String>::new());
+}
+
+#[test]
+fn the_queue_is_bounded() {
+    let store = Store::in_memory();
+    inbox(&store);
+    let enqueue = |to| store.enqueue(draft(&store, b"m"), &[], to).map(|(id, _)| id);
+    let good = envelope(&[("a@example.net", 1)]);
+    for bad in [
+        envelope(&[]),
+        envelope(&[("", 1)]),
+        envelope(&[("a\r\n@b", 1)]),
+        envelope(&[(&"x".repeat(limits::QUEUE_ADDRESS + 1), 1)]),
+        envelope(&vec![("a@b", 1); limits::QUEUE_RECIPIENTS + 1]),
+        Envelope { parameters: "x".repeat(limits::QUEUE_PARAMETERS + 1).into(), ..good.clone() },
+    ] {
+        assert!(matches!(enqueue(bad.clone()), Err(StoreError::Limit(_))), "{bad:?}");
+    }
+    assert!(matches!(enqueue(Envelope { account: OTHER, ..good.clone() }), Err(StoreError::NoSuchMailbox)));
+    let ids: Vec<QueueId> = (0..limits::QUEUE_MESSAGES).map(|_| enqueue(good.clone()).unwrap()).collect();
+    assert!(ids.is_sorted());
+    assert!(matches!(enqueue(good.clone()), Err(StoreError::Limit(_))));
+    let rest: Vec<QueueId> = store.queue(Some(ids[1]), 3).unwrap().iter().map(|q| q.id).collect();
+    assert_eq!(rest, ids[2..5]);
+    store.dequeue(ids[0]).unwrap();
+    enqueue(good).unwrap();
 }
