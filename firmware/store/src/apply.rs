@@ -9,7 +9,7 @@ use crate::pages::rows;
 use crate::record::{
     Copied, Created, Deliver, Event, Expunged, Extent, FlagsSet, Moved, Ranges, Relocated, Renamed, Shared, ranges,
 };
-use crate::{access, queue, quota};
+use crate::{access, queue, quota, seen};
 use redb::ReadableTable;
 use smol_str::{SmolStr, format_smolstr};
 
@@ -47,6 +47,7 @@ fn apply_to(t: &mut Tables<'_>, account: u32, event: &Event) -> Result<()> {
         Event::Enqueue(e) => queue::enqueue(t, account, e),
         Event::Attempt(e) => queue::attempted(t, e),
         Event::Dequeue(entry) => queue::dequeue(t, *entry),
+        Event::Seen(e) => seen::set(t, e),
     }
 }
 
@@ -303,6 +304,7 @@ fn expunge(t: &mut Tables<'_>, e: &Expunged) -> Result<()> {
     for (first, last) in &e.uids {
         t.vanished.insert((e.mailbox, e.modseq, *first), *last)?;
     }
+    seen::expunge(t, e.mailbox, &e.uids)?;
     mailbox.modseq = mailbox.modseq.max(e.modseq);
     t.put_mailbox(e.mailbox, &mailbox)?;
     changed(t, e.mailbox, e.modseq, Ranges::new(), e.uids.clone());
@@ -318,6 +320,7 @@ fn delete(t: &mut Tables<'_>, id: u32) -> Result<()> {
     t.keywords.retain_in((id, 0)..=(id, u16::MAX), |_, _| false)?;
     t.vanished.retain_in((id, 0, 0)..=(id, u64::MAX, u32::MAX), |_, _| false)?;
     access::forget_mailbox(t, id, mailbox.account)?;
+    seen::forget_mailbox(t, id)?;
     t.names.remove((mailbox.account, mailbox.name.as_str()))?;
     t.remove_mailbox(id)?;
     changed(t, id, u64::MAX, Ranges::new(), Ranges::new());
@@ -354,6 +357,7 @@ fn remove_account(t: &mut Tables<'_>, account: u32) -> Result<()> {
         t.subscriptions.remove((account, name.as_str()))?;
     }
     access::forget_account(t, account)?;
+    seen::forget_account(t, account)?;
     queue::forget_account(t, account)?;
     t.holdings.remove(account)?;
     t.accounts.remove(account)?;

@@ -13,6 +13,7 @@ use crate::quota::HOLDINGS;
 use crate::record::Position;
 use crate::replay::apply_batch;
 use crate::scan::{Damage, Scanner};
+use crate::seen::SEEN;
 use crate::snapshot;
 use crate::writer::Shared;
 use redb::{
@@ -68,6 +69,7 @@ fn compare(shared: &Shared, end: Position, view: &ReadTransaction, scratch: &Cat
     both.compare(METADATA, &mut faults, |(m, a, e)| format!("entry {e:?} of mailbox {m} and account {a}"), plain)?;
     both.compare(QUEUE, &mut faults, |entry| format!("entry {entry} of the queue"), plain)?;
     both.compare(DUE, &mut faults, |(_, entry)| format!("the time of entry {entry} of the queue"), plain)?;
+    both.compare(SEEN, &mut faults, |(m, a, _)| format!("what account {a} has seen in mailbox {m}"), plain)?;
     faults.extend(wrong_counts(view)?);
     faults.extend(wrong_hashes(view)?);
     let counted =

@@ -67,7 +67,7 @@ pub enum Job {
     /// SUBSCRIBE.
     Subscribe(u32, MailboxName, bool, Reply<()>),
     /// A change of which the catalogue tells what it is.
-    Change(Plan, Reply<()>),
+    Change { plan: Plan, urgent: bool, reply: Reply<()> },
     /// All that was answered becomes durable; answers the end of the log and a view of the catalogue at that moment.
     Barrier(Reply<(Position, redb::ReadTransaction)>),
     /// A durable checkpoint, then the end.
@@ -87,7 +87,7 @@ impl Job {
 
     /// Whether it must be durable before it is answered.
     pub fn urgent(&self) -> bool {
-        !matches!(self, Job::Parts { .. } | Job::Flags { .. })
+        !matches!(self, Job::Parts { .. } | Job::Flags { .. } | Job::Change { urgent: false, .. })
     }
 
     /// Whether it stores new message bytes.
@@ -117,7 +117,7 @@ impl Job {
             | Job::Delete(_, _, r)
             | Job::Subscribe(_, _, _, r)
             | Job::Rename { reply: r, .. }
-            | Job::Change(_, r)
+            | Job::Change { reply: r, .. }
             | Job::Close(r) => r.send(Err(e)).is_ok(),
         };
     }

@@ -29,6 +29,7 @@ mod record;
 mod replay;
 mod rescue;
 mod scan;
+mod seen;
 mod segment;
 mod snapshot;
 mod split;
@@ -162,6 +163,22 @@ impl Store {
         &self,
         plan: impl FnOnce(&catalogue::Tables<'_>) -> Result<(Option<(u32, record::Event)>, T)> + Send + 'static,
     ) -> Result<T> {
+        self.plan(plan, true)
+    }
+
+    /// The same, durable within [`limits::LAZY_FLUSH`].
+    pub(crate) fn change_lazily<T: Send + 'static>(
+        &self,
+        plan: impl FnOnce(&catalogue::Tables<'_>) -> Result<(Option<(u32, record::Event)>, T)> + Send + 'static,
+    ) -> Result<T> {
+        self.plan(plan, false)
+    }
+
+    fn plan<T: Send + 'static>(
+        &self,
+        plan: impl FnOnce(&catalogue::Tables<'_>) -> Result<(Option<(u32, record::Event)>, T)> + Send + 'static,
+        urgent: bool,
+    ) -> Result<T> {
         let (tell, told) = sync_channel(1);
         let plan = move |t: &catalogue::Tables<'_>| {
             let (event, answer) = plan(t)?;
@@ -169,7 +186,7 @@ impl Store {
             let _ = tell.send(answer);
             Ok(event)
         };
-        self.ask(|reply| Job::Change(Box::new(plan), reply))?;
+        self.ask(|reply| Job::Change { plan: Box::new(plan), urgent, reply })?;
         told.recv().map_err(|_| StoreError::Stopped)
     }
 
@@ -281,11 +298,11 @@ impl Store {
     }
     /// What happened after `since`: new and changed rows (ascending UID), vanished UIDs, the MODSEQ this answer is complete to.
     pub fn changes_since(&self, mailbox: MailboxId, since: ModSeq) -> Result<Changes> {
-        self.inner.shared.changes_since(mailbox, since)
+        self.inner.shared.changes_since(mailbox, since, None)
     }
     /// Rows of messages with UIDs in the range, ascending, at most `limit`.
     pub fn messages(&self, mailbox: MailboxId, uids: RangeInclusive<Uid>, limit: usize) -> Result<Vec<Message>> {
-        self.inner.shared.messages(mailbox, uids, limit)
+        self.inner.shared.messages(mailbox, uids, limit, None)
     }
     /// One row.
     pub fn message(&self, mailbox: MailboxId, uid: Uid) -> Result<Option<Message>> {

@@ -36,6 +36,8 @@ pub const QUEUE_ADDRESS: usize = 512;
 pub const QUEUE_PARAMETERS: usize = 1_024;
 /// Octets kept of what the other side said.
 pub const QUEUE_ANSWER: usize = 512;
+/// Runs of messages alike in a page of what an account has seen, above which changes are no longer told apart by their MODSEQs.
+pub const SEEN_RUNS: usize = if cfg!(test) { 4 } else { 64 };
 /// Octets of a log segment after which the next group of records begins a new one; a segment is longer by at most one group.
 pub const SEGMENT: u32 = 32 * 1024 * 1024;
 /// Every flush of the log is padded to a multiple of this, so that no durable block is written again.

@@ -266,7 +266,7 @@ impl Log {
         let at = self.end();
         self.encode(lsn, kind, account, &[&payload]);
         let cause = match kind {
-            Kind::Flags => &self.counters.flags,
+            Kind::Flags | Kind::Seen => &self.counters.flags,
             Kind::SnapshotBegin | Kind::SnapshotRows | Kind::SnapshotEnd | Kind::Relocate => &self.counters.reclaim,
             _ => return Ok(at),
         };

@@ -50,7 +50,7 @@ pub fn perform(
         Job::Delete(account, name, reply) => settle(reply, h.delete(account, &name)),
         Job::Rename { account, from, to, now, reply } => settle(reply, h.rename(account, &from, &to, now)),
         Job::Subscribe(account, name, on, reply) => settle(reply, h.subscribe(account, &name, on)),
-        Job::Change(plan, reply) => settle(reply, h.change(plan)),
+        Job::Change { plan, reply, .. } => settle(reply, h.change(plan)),
         Job::Barrier(_) | Job::Close(_) => (Box::new(move |_| job.refuse(StoreError::Stopped)), None),
     }
 }

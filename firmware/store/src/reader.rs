@@ -9,6 +9,7 @@ use crate::catalogue::{
 use crate::model::*;
 use crate::pages::{MESSAGES, row, rows, uids};
 use crate::plan::uid_validity;
+use crate::seen::Viewer;
 use crate::structures::Structure;
 use crate::writer::Shared;
 use redb::{ReadOnlyTable, TableError};
@@ -36,12 +37,19 @@ pub fn mailbox_in(reader: &Reader<'_>, mailbox: MailboxId) -> Result<MailboxRow>
     mailbox_row(&table(reader, MAILBOXES)?.ok_or(StoreError::NoSuchMailbox)?, mailbox.0)
 }
 
-fn messages_in(reader: &Reader<'_>) -> Result<ReadOnlyTable<(u32, u32), &'static [u8]>> {
+/// The messages.
+pub fn messages_in(reader: &Reader<'_>) -> Result<ReadOnlyTable<(u32, u32), &'static [u8]>> {
     table(reader, MESSAGES)?.ok_or_else(catalogue::damaged)
 }
 
-fn keywords_in(reader: &Reader<'_>, mailbox: MailboxId) -> Result<Keywords> {
+/// The keywords of a mailbox.
+pub fn keywords_in(reader: &Reader<'_>, mailbox: MailboxId) -> Result<Keywords> {
     keywords(&table(reader, KEYWORDS)?.ok_or_else(catalogue::damaged)?, mailbox.0)
+}
+
+/// Whose view of some messages it is, if it is of somebody.
+fn viewer(reader: &Reader<'_>, mailbox: MailboxId, account: Option<AccountId>, uids: (u32, u32)) -> Result<Viewer> {
+    account.map_or(Ok(Viewer::default()), |account| Viewer::new(reader, mailbox, account, uids))
 }
 
 fn listed(id: u32, row: &MailboxRow, subscribed: bool) -> Result<Mailbox> {
@@ -158,7 +166,7 @@ impl Shared {
     }
 
     /// Changes after a MODSEQ.
-    pub fn changes_since(&self, mailbox: MailboxId, since: ModSeq) -> Result<Changes> {
+    pub fn changes_since(&self, mailbox: MailboxId, since: ModSeq, account: Option<AccountId>) -> Result<Changes> {
         let reader = self.read_catalogue()?;
         let highest = mailbox_in(&reader, mailbox)?.modseq;
         let mut changes = Changes { highest_modseq: ModSeq(highest), ..Changes::default() };
@@ -167,7 +175,9 @@ impl Shared {
         }
         let table = messages_in(&reader)?;
         let known = keywords_in(&reader, mailbox)?;
+        let viewer = viewer(&reader, mailbox, account, (0, u32::MAX))?;
         let mut add = |uid: u32, row: Row| {
+            let row = viewer.show(uid, row);
             if row.modseq > since.0 {
                 changes.changed.push(message(uid, &row, &known)?);
             }
@@ -203,7 +213,13 @@ impl Shared {
     }
 
     /// Rows.
-    pub fn messages(&self, mailbox: MailboxId, uids: RangeInclusive<Uid>, limit: usize) -> Result<Vec<Message>> {
+    pub fn messages(
+        &self,
+        mailbox: MailboxId,
+        uids: RangeInclusive<Uid>,
+        limit: usize,
+        account: Option<AccountId>,
+    ) -> Result<Vec<Message>> {
         let reader = self.read_catalogue()?;
         mailbox_in(&reader, mailbox)?;
         let known = keywords_in(&reader, mailbox)?;
@@ -211,8 +227,10 @@ impl Shared {
         if limit == 0 {
             return Ok(found);
         }
-        rows(&messages_in(&reader)?, mailbox.0, (uids.start().get(), uids.end().get()), |uid, row| {
-            found.push(message(uid, &row, &known)?);
+        let uids = (uids.start().get(), uids.end().get());
+        let viewer = viewer(&reader, mailbox, account, uids)?;
+        rows(&messages_in(&reader)?, mailbox.0, uids, |uid, row| {
+            found.push(message(uid, &viewer.show(uid, row), &known)?);
             Ok(found.len() < limit)
         })?;
         Ok(found)
@@ -220,7 +238,7 @@ impl Shared {
 
     /// One row.
     pub fn message(&self, mailbox: MailboxId, uid: Uid) -> Result<Option<Message>> {
-        Ok(self.messages(mailbox, uid..=uid, 1)?.pop())
+        Ok(self.messages(mailbox, uid..=uid, 1, None)?.pop())
     }
 
     fn blob(&self, blob: BlobId) -> Result<catalogue::BlobRow> {

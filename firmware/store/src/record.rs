@@ -3,6 +3,7 @@
 use crate::access::{Granted, Noted};
 use crate::body::Hash;
 use crate::queue::{Attempted, Enqueued};
+use crate::seen::SeenSet;
 use crate::{Flags, Keyword, QuotaLimits, SpecialUse, StoreError, limits};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use smol_str::SmolStr;
@@ -62,6 +63,8 @@ pub enum Kind {
     Attempt = 22,
     /// One was taken out.
     Dequeue = 23,
+    /// Somebody has seen messages of a shared mailbox.
+    Seen = 24,
     /// Something that a later version writes.
     Unknown = 255,
 }
@@ -93,6 +96,7 @@ impl Kind {
             Enqueue,
             Attempt,
             Dequeue,
+            Seen,
         ];
         (n != 0).then(|| known.into_iter().find(|k| *k as u8 == n).unwrap_or(Unknown))
     }
@@ -474,6 +478,8 @@ pub enum Event {
     Attempt(Attempted),
     /// DEQUEUE: the entry.
     Dequeue(u64),
+    /// SEEN.
+    Seen(SeenSet),
 }
 
 impl Event {
@@ -502,6 +508,7 @@ impl Event {
             Event::Enqueue(v) => (Kind::Enqueue, v.encode()),
             Event::Attempt(v) => (Kind::Attempt, postcard::to_stdvec(v)),
             Event::Dequeue(v) => (Kind::Dequeue, postcard::to_stdvec(v)),
+            Event::Seen(v) => (Kind::Seen, postcard::to_stdvec(v)),
         };
         match payload {
             Ok(payload) if payload.len() <= limits::RECORD => Ok((kind, payload)),
@@ -544,6 +551,7 @@ impl Event {
             Kind::Enqueue => Event::Enqueue(Enqueued::decode(payload)?),
             Kind::Attempt => Event::Attempt(value(payload)?),
             Kind::Dequeue => Event::Dequeue(value(payload)?),
+            Kind::Seen => Event::Seen(value(payload)?),
         })
     }
 }

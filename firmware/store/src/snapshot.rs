@@ -16,6 +16,7 @@ use crate::queue::{self, QUEUE, QueueRow};
 use crate::quota::{self, HOLDINGS, Holdings, QuotaLimits};
 use crate::record::{Event, Kind, Position, Snapshot, SnapshotRows};
 use crate::scan::Scanner;
+use crate::seen::{self, Run, SEEN};
 use crate::segment::{self, Pointer, Segments};
 use redb::{Key, ReadTransaction, ReadableTable, TableDefinition, TableError, Value};
 use serde::{Deserialize, Serialize};
@@ -28,7 +29,7 @@ type Result<T, E = StoreError> = std::result::Result<T, E>;
 /// Rows in one record.
 const PAGE: usize = 1_000;
 /// Kinds of rows.
-const TABLES: u8 = 12;
+const TABLES: u8 = 13;
 
 /// Rows of one table.
 #[derive(Debug, Serialize, Deserialize)]
@@ -57,6 +58,8 @@ pub enum Rows {
     Metadata(Vec<Noted>),
     /// The outgoing queue.
     Queue(Vec<(u64, QueueRow)>),
+    /// What accounts have seen: mailbox, account, page, runs.
+    Seen(Vec<((u32, u32, u32), Vec<Run>)>),
 }
 
 impl Rows {
@@ -74,6 +77,7 @@ impl Rows {
             Rows::Acls(v) => v.len(),
             Rows::Metadata(v) => v.len(),
             Rows::Queue(v) => v.len(),
+            Rows::Seen(v) => v.len(),
         }
     }
 }
@@ -154,7 +158,8 @@ fn rows_after(view: &ReadTransaction, which: u8, last: Option<&Rows>) -> Result<
         10 => next!(view, last, Metadata, METADATA, |n| (n.mailbox, n.owner, n.entry.as_str()), |k, v| Ok(
             access::noted(k, v)
         )),
-        _ => next!(view, last, Queue, QUEUE, |(e, _)| *e, |e, row| Ok((e, value(row)?))),
+        11 => next!(view, last, Queue, QUEUE, |(e, _)| *e, |e, row| Ok((e, value(row)?))),
+        _ => next!(view, last, Seen, SEEN, |(k, _)| *k, |k, runs| Ok((k, value(runs)?))),
     })
 }
 
@@ -293,6 +298,7 @@ fn insert(catalogue: &Catalogue, rows: Rows) -> Result<()> {
             Rows::Acls(v) => v.iter().try_for_each(|e| access::grant(&mut t, e))?,
             Rows::Metadata(v) => v.iter().try_for_each(|e| access::note(&mut t, e))?,
             Rows::Queue(v) => v.iter().try_for_each(|(entry, row)| queue::load(&mut t, *entry, row))?,
+            Rows::Seen(v) => v.iter().try_for_each(|(key, runs)| seen::load(&mut t, *key, runs))?,
         }
         let (lsn, end) = (t.meta.lsn, t.meta.end);
         t.finish(lsn, end)?;

@@ -7,6 +7,7 @@ mod faults;
 mod independent;
 mod log_end;
 mod model;
+mod model_state;
 mod properties;
 mod sharing;
 mod sim;

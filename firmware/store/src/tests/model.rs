@@ -1,23 +1,26 @@
 //! What the store should do, in maps; and random operations on both.
 
+use super::model_state::*;
 use super::sim::Random;
 use super::*;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub const ACCOUNTS: [AccountId; 2] = [AccountId(1), AccountId(2)];
 const NAMES: [&str; 8] = ["INBOX", "Sent", "Trash", "a", "a/b", "a/b/c", "x", "x/y"];
-const WORDS: [&str; 4] = ["$Junk", "work", "$MDNSent", "x"];
+pub const WORDS: [&str; 4] = ["$Junk", "work", "$MDNSent", "x"];
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Model {
     pub subscriptions: BTreeSet<(AccountId, String)>,
     pub mailboxes: BTreeMap<u32, ModelBox>,
     quotas: BTreeMap<AccountId, QuotaLimits>,
-    acls: BTreeMap<(u32, String), Rights>,
+    pub acls: BTreeMap<(u32, String), Rights>,
     /// The outgoing queue: envelopes and bodies, in the order they came.
-    queue: Vec<(Envelope, Arc<Vec<u8>>)>,
+    pub queue: Vec<(Envelope, Arc<Vec<u8>>)>,
     /// By mailbox or 0, account or 0, and name.
     notes: BTreeMap<(u32, u32, EntryName), Vec<u8>>,
+    /// By mailbox, reader and UID: whether it is seen, and the MODSEQ of that.
+    pub seen: BTreeMap<(u32, AccountId, u32), (bool, u64)>,
     accounts: BTreeSet<AccountId>,
     last_mailbox: u32,
     last_uid_validity: u32,
@@ -71,12 +74,13 @@ pub enum Op {
     /// Of the entry at this place.
     Attempt(usize, Vec<Attempt>),
     Dequeue(usize),
+    Seen(MailboxId, AccountId, Vec<Uid>, bool),
 }
 
 impl Op {
     /// Whether its answer does not promise that it is durable.
     pub fn is_lazy(&self) -> bool {
-        matches!(self, Op::Flags(..) | Op::Abandon(_))
+        matches!(self, Op::Flags(..) | Op::Abandon(_) | Op::Seen(..))
     }
 
     /// One that mostly makes sense in this state.
@@ -108,7 +112,8 @@ impl Op {
             56..58 => Op::Abandon(some_body(r, largest)),
             58..64 => Op::Copy(some_mailbox(r, model), some_uids(r), some_mailbox(r, model), now),
             64..70 => Op::Move(some_mailbox(r, model), some_uids(r), some_mailbox(r, model), now),
-            70..90 => {
+            70..75 => Op::Seen(some_mailbox(r, model), account, some_uids(r), r.chance(70)),
+            75..90 => {
                 let flags = some_flags(r);
                 let change = match r.below(3) {
                     0 => FlagChange::Replace(flags),
@@ -151,6 +156,11 @@ impl Op {
             Op::ExpungeAmong(m, uids) => Answer::Expunged(store.expunge(*m, Expunge::DeletedAmong(uids))?),
             Op::ExpungeThese(m, uids) => Answer::Expunged(store.expunge(*m, Expunge::These(uids))?),
             Op::Quota(a, limits) => unit(store.set_quota(*a, *limits))?,
+            Op::Seen(m, reader, uids, seen) => {
+                let done = store.set_seen(*m, *reader, uids, *seen, None)?;
+                // a MODSEQ may be higher than it need be
+                Answer::Flags(done.rows.into_iter().map(|m| (m.uid, ModSeq(0), m.flags)).collect(), done.modified)
+            }
             Op::Enqueue(targets, body, envelope) => {
                 let mut draft = store.draft()?;
                 body.chunks(777).try_for_each(|c| draft.write(c))?;
@@ -185,7 +195,7 @@ fn some_name(r: &mut Random) -> MailboxName {
     name(NAMES[r.below(NAMES.len() as u64) as usize])
 }
 
-fn some_mailbox(r: &mut Random, model: &Model) -> MailboxId {
+pub fn some_mailbox(r: &mut Random, model: &Model) -> MailboxId {
     let known: Vec<u32> = model.mailboxes.keys().copied().collect();
     // mostly the same few, so that they fill
     let few = known.len().min(if r.chance(70) { 2 } else { 99 });
@@ -202,44 +212,6 @@ fn some_uids(r: &mut Random) -> Vec<Uid> {
 fn some_limits(r: &mut Random) -> QuotaLimits {
     let limits = QuotaLimits { octets: Some(r.below(60_000)), messages: r.chance(50).then(|| r.below(20)) };
     if r.chance(30) { limits } else { QuotaLimits::default() }
-}
-
-/// The entry of the queue at a place.
-fn place_of(store: &Store, place: usize) -> Result<QueueId> {
-    Ok(store.queue(None, place + 1)?.get(place).map_or(QueueId(0), |queued| queued.id))
-}
-
-fn some_envelope(r: &mut Random, account: AccountId) -> Envelope {
-    let recipient = |r: &mut Random| Recipient {
-        address: format!("{}@example.net", r.below(9)).into(),
-        next: r.below(50) as i64,
-        ..Recipient::default()
-    };
-    let recipients = (0..1 + r.below(3)).map(|_| recipient(r)).collect();
-    let sender = WORDS[r.below(4) as usize].into();
-    Envelope { account, sender, parameters: "SMTPUTF8".into(), recipients, now: r.below(50) as i64 }
-}
-
-fn some_attempts(r: &mut Random) -> Vec<Attempt> {
-    let states = [RecipientState::Waiting, RecipientState::Sent, RecipientState::Failed];
-    let attempt = |r: &mut Random| Attempt {
-        recipient: r.below(2) as u32,
-        state: states[r.below(3) as usize],
-        next: r.below(99) as i64,
-        answer: WORDS[r.below(4) as usize].into(),
-    };
-    (0..1 + r.below(2)).map(|_| attempt(r)).collect()
-}
-
-fn some_rights(r: &mut Random) -> Rights {
-    Rights::parse(["", "lr", "lrswipkxtea", "a"][r.below(4) as usize]).unwrap()
-}
-
-fn some_note(r: &mut Random, model: &Model, account: AccountId) -> Op {
-    let entry = ["/private/comment", "/shared/comment", "/shared/vendor/x"][r.below(3) as usize];
-    let mailbox = r.chance(70).then(|| some_mailbox(r, model));
-    let value = r.chance(70).then(|| some_body(r, 200));
-    Op::Note(account, mailbox, EntryName::parse(entry).unwrap(), value)
 }
 
 fn some_flags(r: &mut Random) -> Flags {
@@ -263,7 +235,7 @@ fn some_target(r: &mut Random, model: &Model) -> Target {
     }
 }
 
-fn some_body(r: &mut Random, largest: u64) -> Vec<u8> {
+pub fn some_body(r: &mut Random, largest: u64) -> Vec<u8> {
     let len = if r.chance(30) { r.below(largest) } else { r.below(largest.min(600)) };
     let mut body: Vec<u8> = (0..len.div_ceil(8)).flat_map(|_| r.next().to_le_bytes()).collect();
     body.truncate(len as usize);
@@ -313,6 +285,7 @@ impl Model {
     pub fn run(&mut self, op: &Op) -> Option<Answer> {
         let mut next = self.clone();
         let answer = next.try_run(op)?;
+        next.tidy();
         *self = next;
         Some(answer)
     }
@@ -343,14 +316,12 @@ impl Model {
                 self.quotas.remove(account);
                 self.notes.retain(|(_, a, _), _| *a != account.0);
                 self.queue.retain(|(envelope, _)| envelope.account != *account);
-                self.forget_slots();
                 Some(Answer::Done)
             }
             Op::Create(account, name, role, now) => self.create(*account, name, *role, *now),
             Op::Delete(account, name) => {
                 let id = self.find(*account, name).filter(|_| !name.is_inbox())?;
                 self.mailboxes.remove(&id);
-                self.forget_slots();
                 Some(Answer::Done)
             }
             Op::Rename(account, from, to, now) => self.rename(*account, from, to, *now),
@@ -380,6 +351,7 @@ impl Model {
             Op::ExpungeDeleted(mailbox) => self.expunge(mailbox.0, |_, m| m.flags.deleted),
             Op::ExpungeAmong(mailbox, uids) => self.expunge(mailbox.0, |u, m| m.flags.deleted && uids.contains(&u)),
             Op::ExpungeThese(mailbox, uids) => self.expunge(mailbox.0, |u, _| uids.contains(&u)),
+            Op::Seen(mailbox, reader, uids, seen) => self.set_seen(mailbox.0, *reader, uids, *seen),
             Op::Enqueue(targets, body, envelope) => {
                 self.enqueue(envelope, body.clone())?;
                 Some(Answer::Appended(targets.iter().map(|t| self.deliver(t, body)).collect()))
@@ -413,11 +385,38 @@ impl Model {
         }
     }
 
-    /// What mailboxes had that are gone.
-    fn forget_slots(&mut self) {
-        let there: BTreeSet<u32> = self.mailboxes.keys().copied().collect();
-        self.acls.retain(|(m, _), _| there.contains(m));
-        self.notes.retain(|(m, ..), _| *m == 0 || there.contains(m));
+    /// What mailboxes, messages and accounts had goes with them.
+    fn tidy(&mut self) {
+        let boxes = &self.mailboxes;
+        self.acls.retain(|(m, _), _| boxes.contains_key(m));
+        self.notes.retain(|(m, ..), _| *m == 0 || boxes.contains_key(m));
+        let there = |m: u32, uid: u32| boxes.get(&m).is_some_and(|m| m.messages.contains_key(&uid));
+        self.seen.retain(|(m, reader, uid), _| there(*m, *uid) && self.accounts.contains(reader));
+    }
+
+    fn set_seen(&mut self, mailbox: u32, reader: AccountId, uids: &[Uid], seen: bool) -> Option<Answer> {
+        let target = self.mailboxes.get_mut(&mailbox)?;
+        if !self.accounts.contains(&reader) {
+            return None;
+        }
+        if target.account == reader {
+            let flags = Flags { seen: true, ..Flags::default() };
+            let change = if seen { FlagChange::Add(flags) } else { FlagChange::Remove(flags) };
+            let Answer::Flags(rows, modified) = target.flags(uids, &change, None)? else { return None };
+            return Some(Answer::Flags(rows.into_iter().map(|(u, _, f)| (u, ModSeq(0), f)).collect(), modified));
+        }
+        let (mut rows, mut any) = (Vec::new(), false);
+        for uid in uids.iter().collect::<BTreeSet<_>>() {
+            let Some(message) = target.messages.get(&uid.get()) else { continue };
+            let now = self.seen.entry((mailbox, reader, uid.get())).or_default();
+            if now.0 != seen {
+                *now = (seen, target.modseq + 1);
+                any = true;
+            }
+            rows.push((*uid, ModSeq(0), Flags { seen, ..message.flags.clone() }));
+        }
+        target.modseq += u64::from(any);
+        Some(Answer::Flags(rows, Vec::new()))
     }
 
     fn enqueue(&mut self, envelope: &Envelope, body: Arc<Vec<u8>>) -> Option<Answer> {
@@ -456,7 +455,7 @@ impl Model {
     }
 
     /// What an account has noted for a mailbox or 0.
-    fn notes_of(&self, account: AccountId, mailbox: u32) -> Vec<(EntryName, Vec<u8>)> {
+    pub fn notes_of(&self, account: AccountId, mailbox: u32) -> Vec<(EntryName, Vec<u8>)> {
         let mine = |m: u32, a: u32| m == mailbox && (a == account.0 || a == 0 && m > 0);
         let found = self.notes.iter().filter(|((m, a, _), _)| mine(*m, *a));
         let mut found: Vec<_> = found.map(|((_, _, entry), value)| (entry.clone(), value.clone())).collect();
@@ -648,6 +647,9 @@ pub fn difference(store: &Store, model: &Model) -> Result<Option<String>> {
             let Some(want) = model.mailboxes.get(&mailbox.id.0) else {
                 return Ok(Some(format!("{mailbox:?} should not be")));
             };
+            if let Some(different) = seen_difference(store, &mailbox, want, model)? {
+                return Ok(Some(format!("{:?}: {different}", mailbox.name)));
+            }
             if let Some(different) = mailbox_difference(store, account, &mailbox, want)? {
                 return Ok(Some(format!("{:?}: {different}", mailbox.name)));
             }
@@ -656,46 +658,6 @@ pub fn difference(store: &Store, model: &Model) -> Result<Option<String>> {
     }
     let missing = model.mailboxes.keys().find(|id| !seen.contains(id));
     Ok(missing.map(|id| format!("{:?} is missing", model.mailboxes[id].name)))
-}
-
-fn queue_difference(store: &Store, model: &Model) -> Result<Option<String>> {
-    let queue = store.queue(None, 99)?;
-    for (have, (envelope, body)) in queue.iter().zip(&model.queue) {
-        let mut read = Vec::new();
-        store.read(have.blob, 0..u64::MAX, &mut read)?;
-        if have.envelope != *envelope || read != **body || have.size != body.len() as u64 {
-            return Ok(Some(format!("queued {have:?}, not {envelope:?}")));
-        }
-    }
-    let due = |envelope: &Envelope| {
-        let waiting = envelope.recipients.iter().filter(|r| r.state == RecipientState::Waiting);
-        waiting.map(|r| r.next).min().unwrap_or(i64::MIN)
-    };
-    let mut want: Vec<(i64, usize)> = model.queue.iter().enumerate().map(|(n, (e, _))| (due(e), n)).collect();
-    want.sort_unstable();
-    want.retain(|(at, _)| *at <= 20);
-    let place = |id: QueueId| queue.iter().position(|q| q.id == id);
-    let have: Vec<_> = store.due(20, 99)?.iter().map(|q| (due(&q.envelope), place(q.id).unwrap_or(99))).collect();
-    match queue.len() == model.queue.len() && have == want {
-        true => Ok(None),
-        false => Ok(Some(format!("queue {queue:?}, due {have:?}, not {want:?}"))),
-    }
-}
-
-fn slots_difference(store: &Store, model: &Model, mailbox: MailboxId) -> Result<Option<String>> {
-    let acl = store.acl(mailbox)?;
-    let want = model.acls.iter().filter(|((m, _), _)| *m == mailbox.0);
-    let want: Vec<_> = want.map(|((_, who), rights)| (who.as_str(), *rights)).collect();
-    if acl.iter().map(|(who, rights)| (who.as_str(), *rights)).collect::<Vec<_>>() != want {
-        return Ok(Some(format!("rights {acl:?}, not {want:?}")));
-    }
-    for account in ACCOUNTS {
-        let have = store.metadata(account, Some(mailbox))?;
-        if have != model.notes_of(account, mailbox.0) {
-            return Ok(Some(format!("notes of {account:?}: {have:?}")));
-        }
-    }
-    Ok(None)
 }
 
 fn mailbox_difference(store: &Store, account: AccountId, have: &Mailbox, want: &ModelBox) -> Result<Option<String>> {

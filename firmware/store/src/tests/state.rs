@@ -1,4 +1,4 @@
-//! What accounts and mailboxes have besides mail: quotas, rights, annotations, the outgoing queue.
+//! What accounts and mailboxes have besides mail: quotas, rights, annotations, the outgoing queue, what readers have seen.
 
 use super::properties::{options, small};
 use super::sim::Sim;
@@ -276,4 +276,72 @@ fn the_queue_is_bounded() {
     assert_eq!(rest, ids[2..5]);
     store.dequeue(ids[0]).unwrap();
     enqueue(good).unwrap();
+}
+
+#[test]
+fn who_shares_a_mailbox_has_seen_for_himself() {
+    let disk = Sim::new();
+    let store = open(&disk);
+    let inbox = inbox(&store);
+    store.ensure_account(OTHER, 1).unwrap();
+    let uids: Vec<Uid> = (0..12).map(|n| put(&store, inbox, &[n])).collect();
+    let before = store.status(inbox).unwrap().highest_modseq;
+    store.set_seen(inbox, ME, &uids[..2], true, None).unwrap();
+    let done = store.set_seen(inbox, OTHER, &[uids[4], uids[5], uids[7], uid(99)], true, None).unwrap();
+    let rows: Vec<_> = done.rows.iter().map(|m| (m.uid, m.flags.seen, m.modseq.0 - before.0)).collect();
+    assert_eq!(rows, [(uids[4], true, 2), (uids[5], true, 2), (uids[7], true, 2)]);
+    // the owner is told of his own changes alone
+    let changed = |changes: Changes| changes.changed.iter().map(|m| m.uid.get()).collect::<Vec<_>>();
+    assert_eq!(changed(store.changes_since(inbox, before).unwrap()), [1, 2]);
+    assert_eq!(changed(store.changes_since_for(inbox, ME, before).unwrap()), [1, 2]);
+    assert_eq!(store.status(inbox).unwrap().unseen, 10);
+    assert_eq!((store.unseen_for(inbox, ME).unwrap(), store.unseen_for(inbox, OTHER).unwrap()), (10, 9));
+    // somebody else's MODSEQ is in the way, as the reader has seen it
+    let done = store.set_seen(inbox, OTHER, &[uids[4], uids[6]], false, Some(before)).unwrap();
+    assert_eq!(done.modified, [uids[4]]);
+    // a lone message changes back and forth
+    store.set_seen(inbox, OTHER, &[uids[5]], false, None).unwrap();
+    let now = store.status(inbox).unwrap().highest_modseq;
+    store.set_seen(inbox, OTHER, &[uids[5]], false, None).unwrap();
+    assert_eq!(store.status(inbox).unwrap().highest_modseq, now, "nothing changed");
+    store.expunge(inbox, Expunge::These(&[uids[4]])).unwrap();
+    assert!(matches!(store.set_seen(inbox, AccountId(9), &uids, true, None), Err(StoreError::NoSuchMailbox)));
+    everywhere(&disk, store, |store| {
+        let rows = store.messages_for(inbox, OTHER, Uid::MIN..=Uid::MAX, 99).unwrap();
+        let seen: Vec<u32> = rows.iter().filter(|m| m.flags.seen).map(|m| m.uid.get()).collect();
+        assert_eq!((seen, store.unseen_for(inbox, OTHER).unwrap()), (vec![8], 10));
+        // told of the first two, which the owner changed, and of what the reader changed
+        let told = changed(store.changes_since_for(inbox, OTHER, before).unwrap());
+        assert_eq!(told, [1, 2, 6, 8]);
+    });
+    let store = open(&disk);
+    store.remove_account(OTHER).unwrap();
+    assert_eq!(store.unseen_for(inbox, OTHER).unwrap(), 11);
+    assert_eq!(store.check().unwrap(), Vec::<String>::new());
+}
+
+#[test]
+fn what_is_seen_is_kept_in_few_runs() {
+    let store = Store::in_memory();
+    let inbox = inbox(&store);
+    store.ensure_account(OTHER, 1).unwrap();
+    let first = put(&store, inbox, b"m");
+    for _ in 0..13 {
+        // each doubles them: the page of 4096 UIDs ends in between
+        let all: Vec<Uid> = store.snapshot(inbox).unwrap().uids;
+        store.copy(inbox, &all, inbox, 1).unwrap();
+    }
+    let all: Vec<Uid> = store.snapshot(inbox).unwrap().uids;
+    assert_eq!((all.len(), first), (8192, uid(1)));
+    for part in all[4_000..4_200].chunks(2) {
+        store.set_seen(inbox, OTHER, part, true, None).unwrap();
+    }
+    assert_eq!(store.unseen_for(inbox, OTHER).unwrap(), 8192 - 200);
+    assert!(crate::seen::runs_of(&store, inbox, OTHER) <= 2 * limits::SEEN_RUNS);
+    store.set_seen(inbox, OTHER, &all, true, None).unwrap();
+    assert_eq!(store.unseen_for(inbox, OTHER).unwrap(), 0);
+    let every_other: Vec<Uid> = all.iter().copied().step_by(2).collect();
+    store.expunge(inbox, Expunge::These(&every_other)).unwrap();
+    assert_eq!(store.unseen_for(inbox, OTHER).unwrap(), 0);
+    assert_eq!(store.check().unwrap(), Vec::<String>::new());
 }
