@@ -647,10 +647,10 @@ pub fn difference(store: &Store, model: &Model) -> Result<Option<String>> {
             let Some(want) = model.mailboxes.get(&mailbox.id.0) else {
                 return Ok(Some(format!("{mailbox:?} should not be")));
             };
-            if let Some(different) = seen_difference(store, &mailbox, want, model)? {
+            if let Some(different) = mailbox_difference(store, account, &mailbox, want)? {
                 return Ok(Some(format!("{:?}: {different}", mailbox.name)));
             }
-            if let Some(different) = mailbox_difference(store, account, &mailbox, want)? {
+            if let Some(different) = seen_difference(store, &mailbox, want, model)? {
                 return Ok(Some(format!("{:?}: {different}", mailbox.name)));
             }
             seen.insert(mailbox.id.0);
