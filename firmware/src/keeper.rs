@@ -1,7 +1,8 @@
 //! `roost keep`: the small process with root's rights that watches over the box. It feeds the hardware watchdog, probes the
-//! daemon and acts on what `board::health` concludes, marks a new slot good or goes back, and takes updates over a socket that
+//! daemon and acts on what `board::health` concludes, marks a new slot good or goes back, and takes updates and the time over a socket that
 //! only root and the daemon can use. What comes over that socket is checked before it is believed (`board::bundle`).
 
+use crate::clock::RELEASED;
 use crate::control::{Answer, Wire, read_line, reply};
 use crate::{limits, probe};
 use board::blocks::Device;
@@ -25,6 +26,8 @@ use std::time::{Duration, Instant};
 pub const SOCKET: &str = "/run/roost-keeper.sock";
 /// The supervisor writes the daemon's process here.
 const DAEMON_PID: &str = "/run/roost.pid";
+/// Keeps the time over a power cut.
+const CLOCK_SCRIPT: &str = "/etc/init.d/S30clock";
 
 /// How to keep.
 #[derive(Debug, Clone)]
@@ -43,7 +46,12 @@ pub enum Order {
     Status,
     /// A bundle follows, to the end of the stream; after success the box restarts into it.
     Install,
+    /// The time, milliseconds since 1970, as the network says.
+    SetTime { unix_ms: u64 },
 }
+
+/// Sets the machine's clock.
+type SetClock = fn(Duration) -> Result<(), String>;
 
 /// Tells whoever stands before the console.
 type Say = &'static (dyn Fn(&str) + Sync);
@@ -195,7 +203,7 @@ fn listen(slots: Shared, data: &Path, say: Say) -> Result<(), String> {
     std::thread::spawn(move || {
         // One after the other: an update has to be whole before the next thing is asked, and silence ends it.
         for stream in listener.incoming().flatten() {
-            match answer(&stream, &slots) {
+            match answer(&stream, &slots, set_clock) {
                 Ok(None) => {}
                 Ok(Some(installed)) => {
                     say(&format!("keeper: {installed}"));
@@ -211,14 +219,15 @@ fn listen(slots: Shared, data: &Path, say: Say) -> Result<(), String> {
 }
 
 /// Carries out one order; what was installed, if something was.
-fn answer(stream: &UnixStream, slots: &Shared) -> Result<Option<String>, String> {
+fn answer(stream: &UnixStream, slots: &Shared, set_clock: SetClock) -> Result<Option<String>, String> {
     let limited = stream.set_read_timeout(Some(limits::KEEPER)).and(stream.set_write_timeout(Some(limits::KEEPER)));
     limited.map_err(|e| e.to_string())?;
     let mut reader = BufReader::with_capacity(64 * 1024, stream);
     let Some(order) = read_line(&mut reader)? else { return Ok(None) };
     let done = match order {
         Order::Status => status(slots),
-        Order::Install => install(&mut reader, slots).map_err(|e| e.to_string()),
+        Order::Install => install(&mut reader, slots).map_err(|e| format!("an update was refused: {e}")),
+        Order::SetTime { unix_ms } => believable(unix_ms).and_then(set_clock).map(|()| String::new()),
     };
     match done {
         Ok(line) => {
@@ -227,8 +236,28 @@ fn answer(stream: &UnixStream, slots: &Shared) -> Result<Option<String>, String>
             let installed = matches!(order, Order::Install).then_some(line);
             if installed.is_none() { heard.map(|()| None) } else { Ok(installed) }
         }
-        Err(why) => reply(stream, &Answer::Error(why.clone())).and(Err(format!("an update was refused: {why}"))),
+        Err(why) => {
+            // Who sent the update knows that it is about it.
+            let said = why.strip_prefix("an update was refused: ").unwrap_or(&why).to_owned();
+            reply(stream, &Answer::Error(said)).and(Err(why))
+        }
     }
+}
+
+/// A time, since 1970, that can be.
+fn believable(unix_ms: u64) -> Result<Duration, String> {
+    let time = Duration::from_millis(unix_ms);
+    let can_be = (RELEASED..limits::LAST_TIME).contains(&time.as_secs());
+    can_be.then_some(time).ok_or_else(|| "a time that cannot be".to_owned())
+}
+
+fn set_clock(time: Duration) -> Result<(), String> {
+    let tv_sec = i64::try_from(time.as_secs()).map_err(|e| e.to_string())?;
+    let time = rustix::time::Timespec { tv_sec, tv_nsec: time.subsec_nanos().into() };
+    rustix::time::clock_settime(rustix::time::ClockId::Realtime, time).map_err(|e| e.to_string())?;
+    // For a start after a power cut. Its own trouble is no reason not to have the right time.
+    let saved = std::process::Command::new(CLOCK_SCRIPT).arg("save").status();
+    saved.map(drop).map_err(|e| format!("{CLOCK_SCRIPT}: {e}"))
 }
 
 /// Takes a bundle; one sentence on success.
@@ -323,7 +352,7 @@ mod tests {
     fn ask(slots: &Shared, order: &Order, follows: &[u8]) -> (Result<Option<String>, String>, Vec<Answer>) {
         let (ours, theirs) = UnixStream::pair().unwrap();
         let slots = slots.clone();
-        let keeper = std::thread::spawn(move || answer(&theirs, &slots));
+        let keeper = std::thread::spawn(move || answer(&theirs, &slots, pretend));
         let mut wire = Wire::new(ours, None).unwrap();
         wire.send(order).unwrap();
         // A refusal may come before everything is sent.
@@ -331,6 +360,25 @@ mod tests {
         let _ = wire.end_of_data();
         let said = std::iter::from_fn(|| wire.answer().ok()).collect();
         (keeper.join().unwrap(), said)
+    }
+
+    /// Sets no clock, and refuses one time.
+    fn pretend(time: Duration) -> Result<(), String> {
+        if time.as_millis() % 1000 == 999 { Err("no such clock".into()) } else { Ok(()) }
+    }
+
+    #[test]
+    fn the_clock_is_set_to_times_that_can_be() {
+        let folder = tempfile::tempdir().unwrap();
+        let (slots, _) = slots(folder.path());
+        let set = |unix_ms| ask(&slots, &Order::SetTime { unix_ms }, b"");
+        assert!(matches!(set(RELEASED * 1000 + 5), (Ok(None), said) if matches!(said.as_slice(), [_, Answer::Done])));
+        for unix_ms in [0, RELEASED * 1000 - 1, limits::LAST_TIME * 1000, u64::MAX] {
+            let (done, said) = set(unix_ms);
+            assert_eq!(done, Err("a time that cannot be".into()));
+            assert!(matches!(said.as_slice(), [Answer::Error(_)]));
+        }
+        assert_eq!(set(RELEASED * 1000 + 999).0, Err("no such clock".into()));
     }
 
     #[test]

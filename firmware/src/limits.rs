@@ -70,3 +70,25 @@ pub const KEEPER: Duration = Duration::from_secs(60);
 pub const LAST_WORD: Duration = Duration::from_secs(2);
 /// A restart in good order takes no longer; the daemon alone may take half a minute.
 pub const RESTART: Duration = Duration::from_secs(120);
+/// A clock that is ahead of the truth by no more than this waits for it; one that is further ahead is given up.
+pub const CLOCK_AHEAD: Duration = Duration::from_secs(3600);
+/// Times from here on are no times: 2100.
+pub const LAST_TIME: u64 = 4_102_444_800;
+/// A time server answers within this time.
+pub const TIME_ANSWER: Duration = Duration::from_secs(3);
+/// Addresses of time servers that are asked in one round.
+pub const TIME_SERVERS: usize = 4;
+/// A time that is further from ours than this needs a second answer.
+pub const TIME_TRUST: Duration = Duration::from_secs(15 * 60);
+/// Two answers that are no further apart say the same.
+pub const TIME_AGREE: Duration = Duration::from_secs(2);
+/// The system's clock is set when it is further off than this.
+pub const TIME_OFF: Duration = Duration::from_millis(500);
+/// How often the time is asked for once it is known.
+pub const TIME_CHECK: Duration = Duration::from_secs(4 * 3600);
+/// After a failure it is asked for again after this time, then ever later up to the other.
+pub const TIME_RETRY: Duration = Duration::from_secs(10);
+/// See [`TIME_RETRY`].
+pub const TIME_RETRY_LAST: Duration = Duration::from_secs(15 * 60);
+/// Octets of the file with the time servers that the network announces.
+pub const TIME_ANNOUNCED: u64 = 1024;

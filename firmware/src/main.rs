@@ -11,6 +11,7 @@ mod import;
 mod keeper;
 mod limits;
 mod metrics;
+mod network_time;
 mod probe;
 mod rescue;
 mod sandbox;

@@ -4,9 +4,10 @@ use crate::certificates::{self, Certificates};
 use crate::control;
 use crate::data_dir::{DataDir, House};
 use crate::doors::{self, Door, Guests, HTTP, HTTPS, Reception};
+use crate::network_time::{self, NetworkTime};
 use crate::sandbox::{self, Sandbox};
 use crate::web_front::{self, Behind};
-use crate::{data_dir, keeper, limits, metrics};
+use crate::{clock, data_dir, keeper, limits, metrics};
 use board::{Board, LinuxBoard};
 use std::net::IpAddr;
 use std::os::unix::net::UnixListener;
@@ -111,7 +112,8 @@ async fn run_house(
         tasks.spawn(doors::serve(door, listener, reception.clone()));
     }
     let socket: Arc<Path> = dir.web_socket().into();
-    let _pages = pages(options, house, &board, &certificates, &guests, &socket)?;
+    let time = network_time(house);
+    let _pages = pages(options, house, &board, (&certificates, &time), &guests, &socket)?;
     let https = options.port_offset + HTTPS;
     let behind = Behind::Pages { tls: certificates.tls(&[b"http/1.1"])?, socket };
     tasks.spawn(web_front::serve(listeners.https, behind, guests.clone(), stopping.clone()));
@@ -120,8 +122,11 @@ async fn run_house(
     tasks.spawn(housekeeping(house.clone(), certificates, board.clone(), stopping));
 
     announce(options, house, &*board);
-    signals.wait().await;
-    tracing::info!("stopping");
+    tokio::select! {
+        () = signals.wait() => tracing::info!("stopping"),
+        // The supervisor starts the next one.
+        () = time.run(is_board) => tracing::warn!("stopping, to start anew in the right time"),
+    }
     stop.send_replace(true);
     while tasks.join_next().await.is_some() {}
     let farewell = async {
@@ -133,6 +138,21 @@ async fn run_house(
         tracing::warn!("{} connections did not end in time", guests.count());
     }
     Ok(())
+}
+
+/// One of our boards, with a keeper. What it keeps for us is the clock and the root slots.
+fn is_board() -> bool {
+    Path::new(keeper::SOCKET).exists()
+}
+
+fn network_time(house: &House) -> Arc<NetworkTime> {
+    let set_system = Box::new(|time| {
+        let unix_ms = u64::try_from(clock::since_1970(time).as_millis()).map_err(|e| e.to_string())?;
+        keeper::order(&keeper::Order::SetTime { unix_ms }, std::io::empty(), &mut |_| {})
+    });
+    let (clock, settings) = (house.clock.clone(), house.settings.clone());
+    let announced = Path::new(network_time::ANNOUNCED);
+    Arc::new(NetworkTime::new((clock, settings), announced, network_time::PORT, set_system))
 }
 
 fn reception(
@@ -162,7 +182,7 @@ fn pages(
     options: &Options,
     house: &House,
     board: &Arc<dyn Board>,
-    certificates: &Arc<Certificates>,
+    (certificates, time): (&Arc<Certificates>, &Arc<NetworkTime>),
     guests: &Arc<Guests>,
     socket: &Path,
 ) -> Result<web_ui::Server, String> {
@@ -185,8 +205,9 @@ fn pages(
         server_names: Box::new(move || reachable_names(certificate_names(&*named), listen)),
         metrics: Box::new(move || metrics::render(&store.stats(), &guests)),
         health: Box::new(move || doomed.health().map_err(|e| e.to_string())),
+        time: web_time(time),
         updates: web_ui::Updates {
-            possible: Box::new(|| Path::new(keeper::SOCKET).exists()),
+            possible: Box::new(is_board),
             install: Box::new(|bundle| {
                 let mut said = Vec::new();
                 keeper::order(&keeper::Order::Install, bundle, &mut |line| said.push(line.to_owned()))?;
@@ -195,6 +216,18 @@ fn pages(
         },
     };
     web_ui::serve(context, private_socket(socket)?).map_err(|e| format!("setup pages: {e}"))
+}
+
+/// What the pages show of the time.
+fn web_time(time: &Arc<NetworkTime>) -> web_ui::Time {
+    let (known, asked) = (time.clone(), time.clone());
+    web_ui::Time {
+        known: Box::new(move || {
+            let known = is_board().then(|| known.known())?;
+            Some(web_ui::KnownTime { last: known.last, trouble: known.trouble })
+        }),
+        ask: Box::new(move || asked.ask_now()),
+    }
 }
 
 fn certificate_names(board: &dyn Board) -> Vec<String> {

@@ -40,6 +40,7 @@ fn context(port: u16) -> Context {
         server_names: Box::new(|| ["roost.local", "localhost", "192.168.178.40", "127.0.0.1"].map(String::from).into()),
         metrics: Box::new(|| "# EOF\n".into()),
         health: Box::new(|| Ok(())),
+        time: web_ui::Time { known: Box::new(|| None), ask: Box::new(|| ()) },
         updates: web_ui::Updates { possible: Box::new(|| false), install: Box::new(|_| Err("not here".into())) },
     }
 }

@@ -41,8 +41,27 @@ pub struct Context {
     pub metrics: Box<dyn Fn() -> String + Send + Sync>,
     /// Whether the daemon is healthy, with a word on what is not, for `GET /health`.
     pub health: Box<dyn Fn() -> Result<(), String> + Send + Sync>,
+    /// The time.
+    pub time: Time,
     /// New versions.
     pub updates: Updates,
+}
+
+/// The time that the box asks the network for.
+pub struct Time {
+    /// What is known of it; nothing on a machine that keeps its time itself.
+    pub known: Box<dyn Fn() -> Option<KnownTime> + Send + Sync>,
+    /// Asks at once: another server was chosen.
+    pub ask: Box<dyn Fn() + Send + Sync>,
+}
+
+/// What is known of the time.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KnownTime {
+    /// Who told it, and when, seconds since 1970.
+    pub last: Option<(String, i64)>,
+    /// Why it was not told when it was last asked for.
+    pub trouble: Option<String>,
 }
 
 /// Takes a bundle; what was done, or why not.

@@ -13,6 +13,7 @@ pub(crate) mod machine;
 pub(crate) mod password;
 pub(crate) mod people;
 pub(crate) mod status;
+pub(crate) mod time;
 pub(crate) mod trust;
 pub(crate) mod update;
 
@@ -152,6 +153,11 @@ pub(crate) fn day(unix: i64) -> String {
     jiff::Timestamp::from_second(unix).map(|t| t.strftime("%-d %B %Y").to_string()).unwrap_or_default()
 }
 
+/// A time of a day, as people write it. The box does not know where it stands, so it is universal time.
+pub(crate) fn moment(unix: i64) -> String {
+    jiff::Timestamp::from_second(unix).map(|t| t.strftime("%-d %B %Y, %H:%M UTC").to_string()).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -162,5 +168,6 @@ mod tests {
         assert_eq!(sizes, ["0 bytes", "999 bytes", "1.0 kB", "9.9 kB", "12 MB", "32 GB", "18446744 TB"]);
         assert_eq!(day(1_795_219_200), "21 November 2026");
         assert_eq!(day(i64::MAX), "");
+        assert_eq!(moment(1_795_219_260), "21 November 2026, 00:01 UTC");
     }
 }

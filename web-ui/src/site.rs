@@ -108,6 +108,8 @@ const ROUTES: &[Route] = &[
     get("/password", Owner, pages::password::show),
     post("/password", Owner, pages::password::save),
     get("/status", Owner, pages::status::show),
+    get("/time", Owner, pages::time::show),
+    post("/time", Owner, pages::time::save),
     get("/update", Owner, pages::update::show),
     // Its form carries a file and is read by the page: see `answer`.
     post(UPDATE, Owner, pages::update::show),

@@ -5,11 +5,12 @@ mod browser;
 mod owner;
 mod setup;
 mod socket;
+mod time;
 mod update;
 
 use crate::clock::Clock;
 use crate::site::Site;
-use crate::{Context, Ports, Updates};
+use crate::{Context, Ports, Time, Updates};
 use board::FakeBoard;
 use settings::Settings;
 use std::sync::{Arc, Mutex};
@@ -46,6 +47,7 @@ pub(crate) fn context() -> Context {
         }),
         metrics: Box::new(|| "# EOF\n".into()),
         health: Box::new(|| Ok(())),
+        time: Time { known: Box::new(|| None), ask: Box::new(|| ()) },
         updates: Updates { possible: Box::new(|| false), install: Box::new(|_| Err("not here".into())) },
     }
 }

@@ -21,6 +21,7 @@ fn context() -> Context {
         server_names: Box::new(Vec::new),
         metrics: Box::new(String::new),
         health: Box::new(|| Ok(())),
+        time: web_ui::Time { known: Box::new(|| None), ask: Box::new(|| ()) },
         updates: web_ui::Updates { possible: Box::new(|| false), install: Box::new(|_| Err("not here".into())) },
     }
 }

@@ -1,5 +1,6 @@
 //! The settings as types, and the changes that keep them consistent.
 
+use crate::host::Host;
 use crate::limits;
 use crate::name::{Name, NameError};
 use crate::setup_code::SetupCode;
@@ -25,6 +26,9 @@ pub struct Config {
     /// What strangers are shown of accounts that do not exist is made of it; `None` only in files of before there was one.
     #[serde(default)]
     pub secret: Option<Secret>,
+    /// Where a box without a clock of its own asks for the time; without one, where the network says, or a public server.
+    #[serde(default)]
+    pub time_server: Option<Host>,
 }
 
 /// Why an account or a device cannot be added; `Display` is a sentence for the person who typed it.
@@ -54,6 +58,7 @@ impl Config {
             accounts: Vec::new(),
             next_account: 1,
             secret: Some(Secret::generate()),
+            time_server: None,
         }
     }
 

@@ -2,11 +2,13 @@
 
 mod config;
 mod file;
+mod host;
 pub mod limits;
 mod name;
 mod setup_code;
 
 pub use config::{AccountError, Config};
+pub use host::{Host, HostError};
 pub use name::{Name, NameError};
 pub use setup_code::SetupCode;
 

@@ -1,5 +1,6 @@
 //! How the box is: storage, addresses, names, ports, version.
 
+use super::time::TimeTold;
 use super::{Frame, size};
 use crate::answer::{Answer, Fault};
 use crate::host;
@@ -21,6 +22,8 @@ struct Page<'a> {
     pages: Vec<String>,
     domain: String,
     ports: Vec<(&'static str, u16)>,
+    /// The time, where the box has to ask for it.
+    time: Option<TimeTold>,
     fingerprint: &'a str,
     /// The box can be updated.
     updates: bool,
@@ -51,6 +54,7 @@ pub(crate) fn show(site: &Site, visit: &Visit) -> Result<Answer, Fault> {
             ("Sending (SMTP) with SSL/TLS", ports.submissions),
             ("Sending (SMTP) with STARTTLS", ports.submission),
         ],
+        time: TimeTold::of(site),
         fingerprint: &site.fingerprint,
         updates: (site.context.updates.possible)(),
     })
