@@ -165,17 +165,28 @@ fn share(t: &mut Tables<'_>, extent: &Extent, Shared { part, hash }: Shared) -> 
 
 /// Parts are somewhere else now.
 fn relocate(t: &mut Tables<'_>, e: &Relocated) -> Result<()> {
+    let mut stored = e.stored.iter().copied();
+    let mut live = t.meta.live;
     for (id, from, to) in &e.blobs {
+        let now = stored.next();
         if let Some(mut blob) = t.blob(*id)? {
-            blob.extents.iter_mut().filter(|x| x.at == *from && x.shared.is_none()).for_each(|x| x.at = *to);
+            for x in blob.extents.iter_mut().filter(|x| x.at == *from && x.shared.is_none()) {
+                let now = now.unwrap_or(x.stored);
+                live = (live + u64::from(now)).saturating_sub(x.stored.into());
+                (x.at, x.stored) = (*to, now);
+            }
             t.put_blob(*id, &blob)?;
         }
     }
     for (id, to) in &e.shared {
+        let now = stored.next();
         if let Some(row) = t.shared(*id)? {
-            t.put_shared(*id, &SharedRow { at: *to, ..row })?;
+            let stored = now.unwrap_or(row.stored);
+            live = (live + u64::from(stored)).saturating_sub(row.stored.into());
+            t.put_shared(*id, &SharedRow { at: *to, stored, ..row })?;
         }
     }
+    t.meta.live = live;
     Ok(())
 }
 

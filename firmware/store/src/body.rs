@@ -1,24 +1,19 @@
 //! How octets of messages become octets of PART records and back: zstd with a dictionary, base64 (RFC 4648 §4) undone.
 
+use crate::dictionary::{Choice, Known, What};
 use crate::disk::lock;
 use crate::limits;
+use crate::record::{PART_HEADER, PartHead};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ring::hmac;
+use std::borrow::Cow;
 use std::io;
-use std::sync::{Arc, LazyLock, Mutex};
-use zstd::bulk::{Compressor, Decompressor};
-use zstd::dict::{DecoderDictionary, EncoderDictionary};
+use std::sync::Mutex;
+use zstd::zstd_safe::{CCtx, DCtx, compress_bound, get_error_name};
 
-/// The number of the dictionary this version writes with.
-pub const DICTIONARY: u32 = 1001;
-/// That dictionary (`dictionary/train.py`); every segment carries a copy of the one it was written with.
-pub const DICTIONARY_BYTES: &[u8] = include_bytes!("../dictionary/1001.zdict");
 /// Octets as they are.
 const PLAIN: u32 = 0;
-/// zstd's levels: text is worth more time than attachments, most of which are compressed already (adr/0005).
-const TEXT: i32 = 6;
-const ATTACHMENT: i32 = 3;
 /// Compressors and decompressors kept for the next caller.
 const KEPT: usize = 2;
 
@@ -34,26 +29,34 @@ pub struct Piece {
     pub line: u8,
     /// Octets before compression.
     pub raw: u32,
-    /// 0, or the dictionary it is compressed with.
-    pub coding: u32,
+    /// The dictionary it is compressed with, if it is.
+    pub with: Option<Known>,
     /// What is stored.
     pub data: Vec<u8>,
     /// By which others can share it.
     pub hash: Option<Hash>,
 }
 
-type Encoder = LazyLock<EncoderDictionary<'static>>;
-static FOR_TEXT: Encoder = LazyLock::new(|| EncoderDictionary::copy(DICTIONARY_BYTES, TEXT));
-static FOR_ATTACHMENTS: Encoder = LazyLock::new(|| EncoderDictionary::copy(DICTIONARY_BYTES, ATTACHMENT));
-static DECODER: LazyLock<DecoderDictionary<'static>> = LazyLock::new(|| DecoderDictionary::copy(DICTIONARY_BYTES));
+impl Piece {
+    /// 0, or the number of the dictionary it is compressed with.
+    pub fn coding(&self) -> u32 {
+        self.with.as_ref().map_or(PLAIN, |with| with.number)
+    }
+
+    fn what(&self) -> What {
+        if self.line == 0 { What::Text } else { What::Attachment }
+    }
+}
 
 /// Compresses and decompresses.
 pub struct Codec {
     key: hmac::Key,
     /// Octets of an attachment from which messages share it.
     shared: usize,
-    compressors: Mutex<Vec<Compressor<'static>>>,
-    decompressors: Mutex<Vec<Decompressor<'static>>>,
+    /// What the log is written with.
+    pub dictionary: Choice,
+    compressors: Mutex<Vec<CCtx<'static>>>,
+    decompressors: Mutex<Vec<DCtx<'static>>>,
 }
 
 impl std::fmt::Debug for Codec {
@@ -62,20 +65,13 @@ impl std::fmt::Debug for Codec {
     }
 }
 
-/// A dictionary found in a segment.
-pub type Dictionary = Arc<DecoderDictionary<'static>>;
-
-/// Makes a dictionary usable.
-pub fn dictionary(bytes: &[u8]) -> Dictionary {
-    Arc::new(DecoderDictionary::copy(bytes))
-}
-
 impl Codec {
     /// For the store with this number.
     pub fn new(store: u64, shared: usize) -> Codec {
         Codec {
             shared,
             key: hmac::Key::new(hmac::HMAC_SHA256, &store.to_le_bytes()),
+            dictionary: Choice::new(),
             compressors: Mutex::default(),
             decompressors: Mutex::default(),
         }
@@ -84,8 +80,8 @@ impl Codec {
     /// Octets of a message as they are.
     pub fn text(&self, bytes: Vec<u8>) -> io::Result<Piece> {
         let len = bytes.len() as u32;
-        let (coding, data) = self.compress(bytes, &FOR_TEXT)?;
-        Ok(Piece { len, line: 0, raw: len, coding, data, hash: None })
+        let (with, data) = self.compress(bytes, What::Text)?;
+        Ok(Piece { len, line: 0, raw: len, with, data, hash: None })
     }
 
     /// Octets that the message has as `len` octets of base64 in lines of `line` characters.
@@ -93,8 +89,8 @@ impl Codec {
         let raw = bytes.len() as u32;
         let len = encoded_len(bytes.len(), line) as u32;
         let hash = (bytes.len() >= self.shared).then(|| self.hash(&bytes));
-        let (coding, data) = self.compress(bytes, &FOR_ATTACHMENTS)?;
-        Ok(Piece { len, line, raw, coding, data, hash })
+        let (with, data) = self.compress(bytes, What::Attachment)?;
+        Ok(Piece { len, line, raw, with, data, hash })
     }
 
     fn hash(&self, bytes: &[u8]) -> Hash {
@@ -104,26 +100,62 @@ impl Codec {
 
     /// Rows of a snapshot: the dictionary used, 0 for none, and what is stored.
     pub fn rows(&self, bytes: Vec<u8>) -> io::Result<(u32, Vec<u8>)> {
-        self.compress(bytes, &FOR_ATTACHMENTS)
+        let (with, data) = self.compress(bytes, What::Attachment)?;
+        Ok((with.map_or(PLAIN, |with| with.number), data))
     }
 
-    /// The dictionary used, 0 for none, and what is stored.
-    fn compress(&self, bytes: Vec<u8>, encoder: &'static Encoder) -> io::Result<(u32, Vec<u8>)> {
+    /// A piece as the segment takes it that is written now: compressed anew if the dictionary changed since its caller
+    /// compressed it.
+    pub fn for_now<'a>(&self, piece: &'a Piece) -> Cow<'a, Piece> {
+        let present = self.dictionary.present();
+        let Some(with) = piece.with.as_ref().filter(|with| **with != present) else { return Cow::Borrowed(piece) };
+        let again = self.unpack(with, piece.raw as usize, &piece.data).and_then(|bytes| {
+            let (with, data) = self.compress(bytes, piece.what()).ok()?;
+            Some(Piece { with, data, ..*piece })
+        });
+        // what was compressed can be decompressed; were it not so, readers would find the dictionary in older segments
+        again.map_or(Cow::Borrowed(piece), Cow::Owned)
+    }
+
+    /// The payload of a PART to be copied as the segment takes it that is written now; `None` if it is not what it says.
+    pub fn part_for_now(
+        &self,
+        payload: Vec<u8>,
+        what: What,
+        found: impl FnOnce(u32) -> Option<Known>,
+    ) -> Option<Vec<u8>> {
+        let (head, data) = PartHead::decode(&payload)?;
+        if [PLAIN, self.dictionary.present().number].contains(&head.coding) {
+            return Some(payload);
+        }
+        let mut bytes = Vec::new();
+        self.decompress(head.coding, head.raw as usize, data, found, &mut bytes)?;
+        let (with, data) = self.compress(bytes, what).ok()?;
+        let coding = with.map_or(PLAIN, |with| with.number);
+        let mut payload = Vec::with_capacity(PART_HEADER + data.len());
+        payload.extend_from_slice(&PartHead { coding, ..head }.encode());
+        payload.extend_from_slice(&data);
+        Some(payload)
+    }
+
+    /// The dictionary used, if one was, and what is stored.
+    fn compress(&self, bytes: Vec<u8>, what: What) -> io::Result<(Option<Known>, Vec<u8>)> {
+        let with = self.dictionary.present();
+        let mut data = Vec::with_capacity(compress_bound(bytes.len()));
         let kept = lock(&self.compressors).pop();
-        let mut compressor = match kept {
-            Some(compressor) => compressor,
-            None => Compressor::new(ATTACHMENT)?,
+        let compressor = kept.or_else(CCtx::try_create);
+        let (Some(encoder), Some(mut compressor)) = (with.encoder(what), compressor) else {
+            return Ok((None, bytes));
         };
-        compressor.set_prepared_dictionary(encoder)?;
-        let mut data = Vec::with_capacity(zstd::compress_bound(bytes.len()));
-        compressor.compress_to_buffer(&bytes, &mut data)?;
+        let done = compressor.compress_using_cdict(&mut data, &bytes, encoder);
+        done.map_err(|code| io::Error::other(get_error_name(code)))?;
         keep(&self.compressors, compressor);
         let gained = data.len() + data.len() / 32 < bytes.len();
         Ok(if gained {
             data.shrink_to_fit();
-            (DICTIONARY, data)
+            (Some(with), data)
         } else {
-            (PLAIN, bytes)
+            (None, bytes)
         })
     }
 
@@ -133,39 +165,35 @@ impl Codec {
         coding: u32,
         raw: usize,
         data: &[u8],
-        found: impl FnOnce(u32) -> Option<Dictionary>,
+        found: impl FnOnce(u32) -> Option<Known>,
         out: &mut Vec<u8>,
     ) -> Option<()> {
         if coding == PLAIN {
             out.extend_from_slice(data);
             return (raw == data.len()).then_some(());
         }
-        if raw > limits::RECORD {
-            return None;
-        }
-        let mut bytes = Vec::with_capacity(raw);
-        if coding == DICTIONARY {
-            let kept = lock(&self.decompressors).pop();
-            let mut decompressor = match kept {
-                Some(decompressor) => decompressor,
-                None => Decompressor::with_prepared_dictionary(&DECODER).ok()?,
-            };
-            decompressor.decompress_to_buffer(data, &mut bytes).ok()?;
-            keep(&self.decompressors, decompressor);
-        } else {
-            let dictionary = found(coding)?;
-            let mut decompressor = Decompressor::with_prepared_dictionary(&dictionary).ok()?;
-            decompressor.decompress_to_buffer(data, &mut bytes).ok()?;
-        }
-        if bytes.len() != raw {
-            return None;
-        }
+        let present = self.dictionary.present();
+        let with = if present.number == coding { present } else { found(coding)? };
+        let bytes = self.unpack(&with, raw, data)?;
         if out.is_empty() {
             *out = bytes
         } else {
             out.extend_from_slice(&bytes)
         }
         Some(())
+    }
+
+    /// The octets before compression; `None` if the data is not what it says.
+    fn unpack(&self, with: &Known, raw: usize, data: &[u8]) -> Option<Vec<u8>> {
+        if raw > limits::RECORD {
+            return None;
+        }
+        let mut bytes = Vec::with_capacity(raw);
+        let kept = lock(&self.decompressors).pop();
+        let mut decompressor = kept.or_else(DCtx::try_create)?;
+        decompressor.decompress_using_ddict(&mut bytes, data, &with.decoder).ok()?;
+        keep(&self.decompressors, decompressor);
+        (bytes.len() == raw).then_some(bytes)
     }
 }
 
@@ -211,19 +239,44 @@ pub fn from_base64(line: &[u8], out: &mut Vec<u8>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dictionary::{BUILT_IN, Dictionary, learn};
+
+    #[test]
+    fn what_was_compressed_with_another_dictionary_is_compressed_again() {
+        let codec = Codec::new(7, 2000);
+        let samples: Vec<Vec<u8>> =
+            (0..30).map(|n| format!("The boiler of flat {n} is out of order").repeat(9).into()).collect();
+        let piece = codec.text(samples[0].clone()).unwrap();
+        assert_eq!(codec.for_now(&piece), Cow::Borrowed(&piece));
+        let head = PartHead { blob: 3, position: 4, coding: piece.coding(), raw: piece.raw };
+        let payload = [&head.encode()[..], &piece.data].concat();
+        assert_eq!(codec.part_for_now(payload.clone(), What::Text, |_| None).unwrap(), payload);
+        codec.dictionary.learned(learn(&samples, &codec.dictionary.present(), 1_000, -100).unwrap().0);
+        let present = codec.dictionary.begin(2);
+        let again = codec.for_now(&piece).into_owned();
+        assert_eq!((again.coding(), again.len, again.raw), (present.number, piece.len, piece.raw));
+        let copy = codec.part_for_now(payload.clone(), What::Text, |_| Some(Dictionary::built_in())).unwrap();
+        let (copied, data) = PartHead::decode(&copy).unwrap();
+        assert_eq!((copied, data), (PartHead { coding: present.number, ..head }, &again.data[..]));
+        let mut back = Vec::new();
+        codec.decompress(again.coding(), again.raw as usize, &again.data, |_| None, &mut back).unwrap();
+        assert_eq!(back, samples[0]);
+        // without its dictionary nothing can be copied
+        assert_eq!(codec.part_for_now(payload, What::Text, |_| None), None);
+    }
 
     #[test]
     fn text_becomes_smaller_and_comes_back() {
         let codec = Codec::new(7, 2000);
         let text = b"Received: from mail.example.org (mail.example.org [192.0.2.1])\r\n\tby mx.example.net (Postfix) with ESMTPS id 4\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n".to_vec();
         let piece = codec.text(text.clone()).unwrap();
-        assert!(piece.coding == DICTIONARY && piece.data.len() < text.len() / 2, "{}", piece.data.len());
+        assert!(piece.coding() == BUILT_IN && piece.data.len() < text.len() / 2, "{}", piece.data.len());
         let mut back = b"x".to_vec();
-        codec.decompress(piece.coding, text.len(), &piece.data, |_| None, &mut back).unwrap();
+        codec.decompress(piece.coding(), text.len(), &piece.data, |_| None, &mut back).unwrap();
         assert_eq!(back[1..], text);
-        assert!(codec.decompress(piece.coding, 3, &piece.data, |_| None, &mut Vec::new()).is_none());
+        assert!(codec.decompress(piece.coding(), 3, &piece.data, |_| None, &mut Vec::new()).is_none());
         assert!(codec.decompress(99, text.len(), &piece.data, |_| None, &mut Vec::new()).is_none());
-        assert!(codec.decompress(DICTIONARY, text.len(), b"garbage", |_| None, &mut Vec::new()).is_none());
+        assert!(codec.decompress(BUILT_IN, text.len(), b"garbage", |_| None, &mut Vec::new()).is_none());
     }
 
     #[test]
@@ -232,7 +285,7 @@ mod tests {
         let noise: Vec<u8> =
             (0..999_u64).map(|n| ((n + 9).pow(5).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 56) as u8).collect();
         let piece = codec.text(noise.clone()).unwrap();
-        assert_eq!((piece.coding, piece.data), (0, noise));
+        assert_eq!((piece.coding(), piece.data), (0, noise));
         assert_eq!(codec.text(Vec::new()).unwrap().data, b"");
     }
 

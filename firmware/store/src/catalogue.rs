@@ -309,7 +309,7 @@ pub fn body(
         if let Some(part) = extent.shared
             && let Some(now) = shared(parts, part.part)?
         {
-            extent.at = now.at;
+            (extent.at, extent.stored) = (now.at, now.stored);
         }
     }
     Ok(row)

@@ -14,13 +14,14 @@ use crate::record::Position;
 use crate::replay::apply_batch;
 use crate::scan::{Damage, Scanner};
 use crate::seen::SEEN;
+use crate::segment;
 use crate::snapshot;
 use crate::writer::Shared;
 use redb::{
     AccessGuard, Key, ReadOnlyTable, ReadTransaction, ReadableTable, TableDefinition, TableError, TableHandle, Value,
 };
 use std::cmp::Ordering;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 type Result<T, E = StoreError> = std::result::Result<T, E>;
 
@@ -51,7 +52,10 @@ fn compare(shared: &Shared, end: Position, view: &ReadTransaction, scratch: &Cat
     let mut scanner = Scanner::new(shared.segments.clone(), begin.end, begin.lsn, Some(end))?.thorough();
     while apply_batch(scratch, &mut scanner, None)? > 0 {}
     faults.extend(scanner.damage().iter().map(|d| d.to_string()));
-    faults.extend(unreadable(shared, view, begin.end, scanner.damage())?);
+    let without = without_dictionary(shared, end)?;
+    faults.extend(without.iter().map(|(number, what)| format!("the {what} of log segment {number} is damaged")));
+    let segments = without.into_keys().collect();
+    faults.extend(unreadable(shared, view, begin.end, scanner.damage(), &segments)?);
     let rebuilt = scratch.view()?;
     let both = Both { have: view, rebuilt: &rebuilt };
     let plain = |a: &[u8], b: &[u8]| a == b;
@@ -175,11 +179,17 @@ fn miscounted(
     Ok(wrong.into_iter())
 }
 
-/// The messages whose bytes are in damaged stretches of the log, or cannot be read before `begin`.
-fn unreadable(shared: &Shared, view: &ReadTransaction, begin: Position, damage: &[Damage]) -> Result<Vec<String>> {
+/// The messages whose bytes are in damaged stretches of the log, or cannot be read before `begin` or in segments `without` dictionary.
+fn unreadable(
+    shared: &Shared,
+    view: &ReadTransaction,
+    begin: Position,
+    damage: &[Damage],
+    without: &BTreeSet<u32>,
+) -> Result<Vec<String>> {
     let mut lost = BTreeSet::new();
     let mut lines = Vec::new();
-    if damage.is_empty() && begin == Position::default() {
+    if damage.is_empty() && without.is_empty() && begin == Position::default() {
         return Ok(lines);
     }
     let (Some(blobs), Some(parts)) = (open(view, BLOBS)?, open(view, SHARED)?) else { return Ok(lines) };
@@ -191,8 +201,8 @@ fn unreadable(shared: &Shared, view: &ReadTransaction, begin: Position, damage: 
         }
         for extent in catalogue::body(&blobs, &parts, BlobId(id.value()))?.extents {
             let hit = damage.iter().any(|d| d.at <= extent.at && extent.at < d.next);
-            let old = extent.at < begin;
-            if hit || old && shared.segments.read_extent(BlobId(id.value()), &extent).is_err() {
+            let doubtful = extent.at < begin || without.contains(&extent.at.segment);
+            if hit || doubtful && shared.segments.read_extent(BlobId(id.value()), &extent).is_err() {
                 lost.insert(id.value());
             }
         }
@@ -218,6 +228,22 @@ fn unreadable(shared: &Shared, view: &ReadTransaction, begin: Position, damage: 
         }
     }
     Ok(lines)
+}
+
+/// Segments that do not carry their dictionary any more, and what of them is damaged.
+fn without_dictionary(shared: &Shared, end: Position) -> Result<BTreeMap<u32, &'static str>> {
+    let (mut found, segments) = (BTreeMap::new(), &shared.segments);
+    for number in segment::numbers(segments.disk().as_ref())? {
+        if number > end.segment || segments.carried(number).is_some() {
+            continue;
+        }
+        if segments.pointer(number)?.is_some() {
+            found.insert(number, "dictionary");
+        } else if segments.has_records(number)? {
+            found.insert(number, "header");
+        }
+    }
+    Ok(found)
 }
 
 /// The catalogue there is and the one made from the log.

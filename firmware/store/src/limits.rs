@@ -44,6 +44,22 @@ pub const SEGMENT: u32 = 32 * 1024 * 1024;
 pub const BLOCK: u32 = 4096;
 /// Octets of a message in one PART record; what a draft holds in memory.
 pub const PART: usize = 64 * 1024;
+/// Octets of a dictionary; every segment carries one.
+pub const DICTIONARY: usize = 64 * 1024;
+/// Dictionaries of older segments kept in memory, each about 160 KiB.
+pub const DICTIONARIES: usize = 4;
+/// Octets of text that come before a store learns a dictionary from its mail.
+pub const LEARN: u64 = 512 * 1024;
+/// It tries again when so many times as much has come.
+pub const LEARN_AGAIN: u64 = 8;
+/// Octets of samples that it learns from.
+pub const SAMPLES: usize = 2 * 1024 * 1024;
+/// Octets of one of them.
+pub const SAMPLE: usize = 16 * 1024;
+/// How many messages are looked at for samples.
+pub const SAMPLED: u64 = 512;
+/// By so many percent a learned dictionary has to be better than the one there is.
+pub const GAIN: i64 = 3;
 /// Octets of an attachment from which it is stored decoded, and of a piece of it from which messages share it.
 pub const ATTACHMENT: usize = 2 * 1024;
 /// Characters of the longest line of base64 that is decoded (RFC 2045 §6.8 has 76).
@@ -81,7 +97,7 @@ pub const COPY_BELOW: u64 = 30;
 /// Segments copied at once.
 pub const COPY_SEGMENTS: usize = 8;
 /// Parts copied in one transaction.
-pub const COPY_BATCH: u32 = 256;
+pub const COPY_BATCH: usize = 256;
 /// Of the octets delivered, one in so many may be copied.
 pub const COPY_BUDGET: u64 = 4;
 /// Dead octets in one place that are worth a hole.

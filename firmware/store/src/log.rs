@@ -4,11 +4,13 @@
 //! never given again: the next record is an OPEN that names the last good one.
 
 use crate::body::Piece;
+use crate::dictionary::Dictionary;
 use crate::limits;
 use crate::record::{self, Event, Extent, Header, Kind, PartHead, Position, Shared};
 use crate::segment::{self, Pointer, SegmentHeader, Segments, VERSION, align};
 use crate::tuning::Rule;
 use crate::{StoreError, disk::DiskFile};
+use std::borrow::Cow;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -22,6 +24,8 @@ pub struct LogCounters {
     pub mail: AtomicU64,
     /// Octets of changes of flags in them.
     pub flags: AtomicU64,
+    /// Octets of text of messages before compression.
+    pub text: AtomicU64,
     /// Octets of snapshots and copies in them.
     pub reclaim: AtomicU64,
     /// Flushes.
@@ -53,6 +57,8 @@ pub struct Log {
     snapshot: Option<Pointer>,
     /// Where the segment is full: if it was another one before, where that one ended.
     limit: u32,
+    /// The segment does not carry the dictionary that is written with, because what it carries is damaged.
+    foreign: bool,
 }
 
 /// A point to which the buffer can be taken back.
@@ -124,6 +130,7 @@ impl Log {
             dirty: false,
             snapshot,
             limit,
+            foreign: false,
         })
     }
 
@@ -135,10 +142,18 @@ impl Log {
             self.limit = limit(&self.segments, 0, file.len()?);
             self.file = Some(file);
             self.base = Position { segment: newest, offset: 0 };
-            let (store, snapshot) = (self.segments.store(), self.snapshot);
-            self.buffer = SegmentHeader { version: VERSION, segment: newest, store, snapshot }.encode();
+            self.buffer = self.header(&self.segments.codec.dictionary.present());
+        } else if newest > 0 {
+            let present = self.segments.codec.dictionary.present();
+            self.foreign = self.segments.carried(newest).is_none_or(|carried| carried != present);
         }
         Ok(())
+    }
+
+    /// The present segment's first octets.
+    fn header(&self, dictionary: &Dictionary) -> Vec<u8> {
+        let (segment, store, snapshot) = (self.base.segment, self.segments.store(), self.snapshot);
+        SegmentHeader { version: VERSION, segment, store, snapshot }.encode(dictionary)
     }
 
     /// Where the next record starts.
@@ -172,11 +187,16 @@ impl Log {
 
     /// Makes room for a group of records: they never straddle segments.
     pub fn begin_group(&mut self) -> Result<Mark, LogError> {
-        if self.end().offset >= self.limit {
+        let full = self.end().offset >= self.limit;
+        if full || self.foreign || self.segments.codec.dictionary.is_urgent() {
             if self.is_dirty() {
                 self.flush()?;
             }
             self.next_segment(true)?;
+        }
+        // no record is kept without the dictionary that it needs
+        if self.base.offset == 0 && self.segments.tuning.holds(Rule::HeaderFirst) {
+            self.flush()?;
         }
         Ok(self.mark())
     }
@@ -187,8 +207,8 @@ impl Log {
         self.limit = limit(&self.segments, 0, written);
         self.file = Some(file);
         self.base = Position { segment, offset: 0 };
-        let (store, snapshot) = (self.segments.store(), self.snapshot);
-        self.buffer = SegmentHeader { version: VERSION, segment, store, snapshot }.encode();
+        self.foreign = false;
+        self.buffer = self.header(&self.segments.codec.dictionary.begin(segment));
         Ok(())
     }
 
@@ -237,16 +257,23 @@ impl Log {
     /// Appends message bytes that belong at `position`; answers where they are. Their message is `blob`, which becomes
     /// the record's number if it is 0; bytes that can be shared belong to none.
     pub fn append_part(&mut self, blob: &mut u64, position: u64, piece: &Piece) -> Extent {
+        let piece = &*match self.segments.tuning.holds(Rule::OwnDictionary) {
+            true => self.segments.codec.for_now(piece),
+            false => Cow::Borrowed(piece),
+        };
         let lsn = self.next_lsn();
         let shared = piece.hash.map(|hash| Shared { part: lsn, hash });
         if shared.is_none() && *blob == 0 {
             *blob = lsn;
         }
         let (owner, position) = if shared.is_some() { (0, 0) } else { (*blob, position) };
-        let head = PartHead { blob: owner, position, coding: piece.coding, raw: piece.raw };
+        let head = PartHead { blob: owner, position, coding: piece.coding(), raw: piece.raw };
         let at = self.end();
         self.encode(lsn, Kind::Part, 0, &[&head.encode(), &piece.data]);
         self.counters.mail.fetch_add(piece.data.len() as u64, Relaxed);
+        if piece.line == 0 {
+            self.counters.text.fetch_add(piece.len.into(), Relaxed);
+        }
         Extent { at, stored: piece.data.len() as u32, len: piece.len, line: piece.line, shared }
     }
 

@@ -62,6 +62,7 @@ pub fn open_tuned(disk: Arc<dyn Disk>, options: Options, tuning: Tuning) -> Resu
     let segments = Arc::new(Segments::new(disk.clone(), store, tuning));
     let catalogue = Catalogue::open(disk.clone(), FILE, options.cache)?;
     let end = replay(&catalogue, &segments)?;
+    segments.go_on_with_newest_dictionary()?;
     let counters = Arc::new(LogCounters::default());
     let mut log = Log::open(segments.clone(), counters.clone(), (end.position, end.lsn), end.snapshot)?;
     log.skip_to_newest()?;

@@ -4,6 +4,7 @@
 use crate::StoreError;
 use crate::apply::apply;
 use crate::catalogue::{self, BLOBS, BlobRow, SHARED, Tables, commit_lazily};
+use crate::dictionary::What;
 use crate::limits;
 use crate::log::{Log, LogError};
 use crate::record::{Event, PART_HEADER, Position, Relocated, footprint};
@@ -165,7 +166,7 @@ fn parts_in(view: &ReadTransaction, segments: &BTreeSet<u32>) -> Result<BTreeMap
 
 /// Copies parts to the end of the log; answers whether all could be read.
 fn relocate<'a>(shared: &Shared, log: &mut Log, parts: impl Iterator<Item = &'a Live>) -> Result<bool, ReclaimError> {
-    let (mut moved, mut whole, mut waiting) = (Relocated::default(), true, 0);
+    let (mut moved, mut whole) = (Moved::default(), true);
     for (at, len, owner) in parts {
         let number = match owner {
             Owner::Blob(id) | Owner::Shared(id) => *id,
@@ -176,27 +177,55 @@ fn relocate<'a>(shared: &Shared, log: &mut Log, parts: impl Iterator<Item = &'a 
             continue;
         };
         log.begin_group().map_err(ReclaimError::Log)?;
-        let to = log.append_copy(number, &payload);
+        let (before, what) =
+            (payload.len(), if matches!(owner, Owner::Blob(_)) { What::Text } else { What::Attachment });
+        let find = |number| shared.segments.dictionary(at.segment, number);
+        let payload = match shared.segments.tuning.holds(Rule::OwnDictionary) {
+            true => shared.segments.codec.part_for_now(payload, what, find),
+            false => Some(payload),
+        };
+        let Some(payload) = payload else {
+            whole = false;
+            continue;
+        };
+        moved.other |= payload.len() != before;
+        let (to, stored) = (log.append_copy(number, &payload), (payload.len() - PART_HEADER) as u32);
         match owner {
-            Owner::Blob(id) => moved.blobs.push((*id, *at, to)),
-            Owner::Shared(id) => moved.shared.push((*id, to)),
+            Owner::Blob(id) => moved.blobs.push(((*id, *at, to), stored)),
+            Owner::Shared(id) => moved.shared.push(((*id, to), stored)),
         }
         log.spill().map_err(ReclaimError::Log)?;
-        waiting += 1;
-        if waiting == limits::COPY_BATCH {
-            apply_relocated(shared, log, std::mem::take(&mut moved))?;
-            waiting = 0;
+        if moved.blobs.len() + moved.shared.len() == limits::COPY_BATCH {
+            apply_relocated(shared, log, std::mem::take(&mut moved).event())?;
         }
     }
-    if waiting > 0 {
-        apply_relocated(shared, log, moved)?;
+    if moved != Moved::default() {
+        apply_relocated(shared, log, moved.event())?;
     }
     Ok(whole)
 }
 
-fn apply_relocated(shared: &Shared, log: &mut Log, moved: Relocated) -> Result<(), ReclaimError> {
+/// Parts copied, with the octets that the copies store.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Moved {
+    blobs: Vec<((u64, Position, Position), u32)>,
+    shared: Vec<((u64, Position), u32)>,
+    /// These are not always as many as before: the log's dictionary is another one now.
+    other: bool,
+}
+
+impl Moved {
+    fn event(self) -> Event {
+        let (blobs, mut stored): (Vec<_>, Vec<_>) = self.blobs.into_iter().unzip();
+        let (shared, more): (Vec<_>, Vec<_>) = self.shared.into_iter().unzip();
+        stored.extend(more);
+        stored.retain(|_| self.other);
+        Event::Relocate(Relocated { blobs, shared, stored })
+    }
+}
+
+fn apply_relocated(shared: &Shared, log: &mut Log, event: Event) -> Result<(), ReclaimError> {
     let mark = log.begin_group().map_err(ReclaimError::Log)?;
-    let event = Event::Relocate(moved);
     log.append(0, &event)?;
     // before readers look for the copies on the disk
     if shared.segments.tuning.holds(Rule::CopyBeforeRecycle)

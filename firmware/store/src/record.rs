@@ -429,6 +429,8 @@ pub struct Relocated {
     pub blobs: Vec<(u64, Position, Position)>,
     /// Shared parts and where they are now.
     pub shared: Vec<(u64, Position)>,
+    /// Octets that they store now, first those of `blobs`, then those of `shared`; empty if as before.
+    pub stored: Vec<u32>,
 }
 
 /// What a record says, without PART.
@@ -501,6 +503,7 @@ impl Event {
             Event::SnapshotBegin(v) => (Kind::SnapshotBegin, postcard::to_stdvec(v)),
             Event::SnapshotRows(v) => (Kind::SnapshotRows, postcard::to_stdvec(v)),
             Event::SnapshotEnd(begin, rows) => (Kind::SnapshotEnd, postcard::to_stdvec(&(begin, rows))),
+            Event::Relocate(v) if v.stored.is_empty() => (Kind::Relocate, postcard::to_stdvec(&(&v.blobs, &v.shared))),
             Event::Relocate(v) => (Kind::Relocate, postcard::to_stdvec(v)),
             Event::Quota(v) => (Kind::Quota, postcard::to_stdvec(v)),
             Event::Acl(v) => (Kind::Acl, postcard::to_stdvec(v)),
@@ -544,7 +547,11 @@ impl Event {
                 let (begin, rows) = value(payload)?;
                 Event::SnapshotEnd(begin, rows)
             }
-            Kind::Relocate => Event::Relocate(value(payload)?),
+            Kind::Relocate => {
+                let ((blobs, shared), rest) = postcard::take_from_bytes(payload).ok()?;
+                let stored = if rest.is_empty() { Vec::new() } else { value(rest)? };
+                Event::Relocate(Relocated { blobs, shared, stored })
+            }
             Kind::Quota => Event::Quota(value(payload)?),
             Kind::Acl => Event::Acl(value(payload)?),
             Kind::Metadata => Event::Metadata(value(payload)?),

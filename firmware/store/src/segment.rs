@@ -1,6 +1,7 @@
 //! The log's files: their names, headers, and positioned reads of records (LOG-FORMAT.md).
 
-use crate::body::{self, Codec, Dictionary, to_base64};
+use crate::body::{Codec, to_base64};
+use crate::dictionary::{BUILT_IN, Dictionary, Known};
 use crate::disk::{Disk, DiskFile, lock};
 use crate::record::{self, Extent, HEADER, Header, PART_HEADER, PartHead, Position, Seed};
 use crate::tuning::{Rule, Tuning};
@@ -44,7 +45,7 @@ pub struct Pointer {
 
 impl SegmentHeader {
     /// The first block, and the dictionary that messages of the segment are compressed with.
-    pub fn encode(&self) -> Vec<u8> {
+    pub fn encode(&self, dictionary: &Dictionary) -> Vec<u8> {
         let mut block = vec![0; limits::BLOCK as usize];
         block[0..8].copy_from_slice(&MAGIC);
         block[8..12].copy_from_slice(&self.version.to_le_bytes());
@@ -52,9 +53,9 @@ impl SegmentHeader {
         block[16..24].copy_from_slice(&self.store.to_le_bytes());
         let crc = crc32c::crc32c(&block[..CHECKED]);
         block[CHECKED..CHECKED + 4].copy_from_slice(&crc.to_le_bytes());
-        block[28..32].copy_from_slice(&body::DICTIONARY.to_le_bytes());
-        block[32..36].copy_from_slice(&(body::DICTIONARY_BYTES.len() as u32).to_le_bytes());
-        block[36..40].copy_from_slice(&crc32c::crc32c(body::DICTIONARY_BYTES).to_le_bytes());
+        block[28..32].copy_from_slice(&dictionary.number.to_le_bytes());
+        block[32..36].copy_from_slice(&(dictionary.bytes.len() as u32).to_le_bytes());
+        block[36..40].copy_from_slice(&crc32c::crc32c(&dictionary.bytes).to_le_bytes());
         if let Some(Pointer { at, lsn }) = self.snapshot {
             block[40..44].copy_from_slice(&at.segment.to_le_bytes());
             block[44..48].copy_from_slice(&at.offset.to_le_bytes());
@@ -62,7 +63,7 @@ impl SegmentHeader {
         }
         let crc = crc32c::crc32c(&block[MORE]);
         block[MORE.end..MORE.end + 4].copy_from_slice(&crc.to_le_bytes());
-        block.extend_from_slice(body::DICTIONARY_BYTES);
+        block.extend_from_slice(&dictionary.bytes);
         block.resize(align(block.len() as u32) as usize, 0);
         block
     }
@@ -97,7 +98,8 @@ pub struct Segments {
     open: Mutex<HashMap<u32, Arc<dyn DiskFile>>>,
     /// Compresses and decompresses.
     pub codec: Codec,
-    dictionaries: Mutex<HashMap<u32, Dictionary>>,
+    /// Those that were written with once.
+    dictionaries: Mutex<HashMap<u32, Known>>,
     space: Mutex<Space>,
 }
 
@@ -281,8 +283,13 @@ impl Segments {
     /// Whether records follow a header that cannot be read.
     pub fn has_records(&self, number: u32) -> io::Result<bool> {
         let mut window = Window::new(self.file(number)?)?;
-        let first = align(limits::BLOCK + body::DICTIONARY_BYTES.len() as u32);
-        Ok(window.record(self.seed(number), first.into(), &self.tuning)?.is_some())
+        let longest = limits::BLOCK + align(limits::DICTIONARY as u32);
+        for first in (limits::BLOCK..=longest).step_by(limits::BLOCK as usize) {
+            if window.record(self.seed(number), first.into(), &self.tuning)?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// The payload of the record of so many octets at a place, if it is intact.
@@ -330,16 +337,14 @@ impl Segments {
         if out.len() == extent.len as usize { Ok(out) } else { Err(damaged()) }
     }
 
-    /// A dictionary that this version does not know, from the segment that was written with it.
-    pub fn dictionary(&self, segment: u32, number: u32) -> Option<Dictionary> {
-        if let Some(known) = lock(&self.dictionaries).get(&number) {
-            return Some(known.clone());
-        }
+    /// The dictionary that a segment carries, if it is intact.
+    pub fn carried(&self, segment: u32) -> Option<Known> {
         let file = self.file(segment).ok()?;
         let mut block = vec![0; limits::BLOCK as usize];
         file.read(0, &mut block).ok()?;
-        let (have, len, crc) = SegmentHeader::dictionary(&block)?;
-        if have != number || len > limits::RECORD {
+        SegmentHeader::decode(&block).filter(|h| h.store == self.store && h.segment == segment)?;
+        let (number, len, crc) = SegmentHeader::dictionary(&block)?;
+        if len > limits::DICTIONARY {
             return None;
         }
         let mut bytes = vec![0; len];
@@ -347,9 +352,36 @@ impl Segments {
         if crc32c::crc32c(&bytes) != crc {
             return None;
         }
-        let found = body::dictionary(&bytes);
-        lock(&self.dictionaries).insert(number, found.clone());
+        Dictionary::new(number, bytes)
+    }
+
+    /// A dictionary that a record of this segment names: the segment carries it. Were it damaged, another segment may too.
+    pub fn dictionary(&self, segment: u32, number: u32) -> Option<Known> {
+        if let Some(known) = lock(&self.dictionaries).get(&number) {
+            return Some(known.clone());
+        }
+        let wanted = |found: &Known| found.number == number;
+        let found = match number {
+            BUILT_IN => Dictionary::built_in(),
+            _ => match self.carried(segment).filter(wanted) {
+                Some(found) => found,
+                None => numbers(self.disk.as_ref()).ok()?.iter().rev().find_map(|n| self.carried(*n).filter(wanted))?,
+            },
+        };
+        let mut known = lock(&self.dictionaries);
+        if known.len() >= limits::DICTIONARIES {
+            known.clear();
+        }
+        known.insert(number, found.clone());
         Some(found)
+    }
+
+    /// The log goes on with the dictionary of its newest segment, or of the newest one where it is intact.
+    pub fn go_on_with_newest_dictionary(&self) -> io::Result<()> {
+        if let Some(newest) = numbers(self.disk.as_ref())?.iter().rev().find_map(|n| self.carried(*n)) {
+            self.codec.dictionary.go_on_with(newest);
+        }
+        Ok(())
     }
 }
 
@@ -426,7 +458,7 @@ pub fn header(disk: &dyn Disk, segment: u32) -> io::Result<Option<SegmentHeader>
 pub fn records(file: &Arc<dyn DiskFile>) -> io::Result<u32> {
     let mut block = vec![0; limits::BLOCK as usize];
     file.read(0, &mut block)?;
-    let len = SegmentHeader::dictionary(&block).map_or(0, |(_, len, _)| len.min(limits::RECORD));
+    let len = SegmentHeader::dictionary(&block).map_or(0, |(_, len, _)| len.min(limits::DICTIONARY));
     Ok(align(limits::BLOCK + len as u32))
 }
 

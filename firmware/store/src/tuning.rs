@@ -21,6 +21,14 @@ pub struct Tuning {
     pub reclaim: u64,
     /// [`limits::SPARES`]
     pub spares: usize,
+    /// [`limits::LEARN`]
+    pub learn: u64,
+    /// [`limits::DICTIONARY`]
+    pub dictionary: usize,
+    /// [`limits::GAIN`]
+    pub gain: i64,
+    /// A dictionary is learned beside the writer, which does not wait for it.
+    pub learn_aside: bool,
     /// The rule that does not hold.
     #[cfg(test)]
     pub broken: Option<Rule>,
@@ -37,6 +45,10 @@ impl Default for Tuning {
             checkpoint_records: limits::CHECKPOINT_RECORDS,
             reclaim: limits::RECLAIM,
             spares: limits::SPARES,
+            learn: limits::LEARN,
+            dictionary: limits::DICTIONARY,
+            gain: limits::GAIN,
+            learn_aside: true,
             #[cfg(test)]
             broken: None,
         }
@@ -60,6 +72,10 @@ pub enum Rule {
     SnapshotBeforeRecycle,
     /// What was copied out of a segment is durable before the segment is given back.
     CopyBeforeRecycle,
+    /// A segment's header and dictionary are durable before its first record.
+    HeaderFirst,
+    /// What is written is compressed with the dictionary that its segment carries.
+    OwnDictionary,
 }
 
 impl Tuning {

@@ -3,6 +3,7 @@
 
 use crate::catalogue::{Catalogue, Change, Tables, commit_durably, commit_lazily};
 use crate::jobs::{Answer, Job, Reply};
+use crate::learn::Learner;
 use crate::log::{Log, LogCounters, LogError, Mark};
 use crate::notify::{Floors, Recent, Watchers};
 use crate::reclaim::{ReclaimError, reclaim};
@@ -85,6 +86,7 @@ pub struct Writer {
     /// So many octets must be dead before a snapshot is begun.
     reclaim_at: u64,
     mail_at_reclaim: u64,
+    learner: Learner,
 }
 
 impl Writer {
@@ -92,6 +94,7 @@ impl Writer {
     pub fn new(shared: Arc<Shared>, log: Log, replayed: u64) -> Writer {
         let bytes_at_checkpoint = shared.log.bytes.load(Relaxed);
         let reclaim_at = shared.segments.tuning.reclaim;
+        let learner = Learner::new(&shared.segments.tuning);
         Writer {
             shared,
             log,
@@ -108,6 +111,7 @@ impl Writer {
             space: (0, 0),
             reclaim_at,
             mail_at_reclaim: 0,
+            learner,
         }
     }
 
@@ -200,6 +204,7 @@ impl Writer {
             self.commit(group.into_iter());
             self.checkpoint_if_due();
             self.begin_snapshot_if_due();
+            self.learner.learn_if_due(&self.shared);
         }
         match control {
             Some(Job::Close(reply)) => return Some(reply),

@@ -61,6 +61,10 @@ impl Run {
                 tuning.checkpoint_records = 20 + random.below(100);
             }
         }
+        if matches!(mutant.rule, Some(Rule::OwnDictionary | Rule::HeaderFirst)) || random.chance(25) {
+            (tuning.learn, tuning.dictionary) = (500 + random.below(3_000), 512);
+            (tuning.gain, tuning.learn_aside) = (-100, false);
+        }
         Run { random, tuning, mostly, states: vec![Model::default()], acknowledged: 0 }
     }
 
@@ -117,8 +121,17 @@ impl Run {
     }
 }
 
-/// One run with one crash while working and one while recovering. Answers whether space was given back after them.
-fn crash(seed: u64, mutant: Mutant) -> Result<bool, String> {
+/// What a run came as far as after its crashes.
+#[derive(Debug, Default)]
+struct Seen {
+    /// Space was given back.
+    given_back: bool,
+    /// The log is written with a dictionary of its own.
+    learned: bool,
+}
+
+/// One run with one crash while working and one while recovering.
+fn crash(seed: u64, mutant: Mutant) -> Result<Seen, String> {
     let mut run = Run::new(seed, mutant);
     let disk = Sim::new();
     // within an operation, or between two
@@ -157,11 +170,16 @@ fn crash(seed: u64, mutant: Mutant) -> Result<bool, String> {
     if !faults.is_empty() {
         return Err(format!("{faults:#?}"));
     }
-    let given_back = store.inner.shared.reclaims.load(std::sync::atomic::Ordering::Relaxed) > 0;
+    super::dictionary::check_codings(&store)?;
+    let shared = &store.inner.shared;
+    let seen = Seen {
+        given_back: shared.reclaims.load(std::sync::atomic::Ordering::Relaxed) > 0,
+        learned: shared.segments.codec.dictionary.present().number != crate::dictionary::BUILT_IN,
+    };
     store.close().map_err(|e| e.to_string())?;
     crate::disk::Disk::remove(&disk, crate::catalogue::FILE).map_err(|e| e.to_string())?;
     run.settle(&run.open(&disk)?)?;
-    Ok(given_back)
+    Ok(seen)
 }
 
 /// Moments to try, of which the ordinary test tries `few`.
@@ -171,16 +189,21 @@ pub fn points(few: u64) -> u64 {
 
 #[test]
 fn nothing_acknowledged_is_lost_when_the_power_goes() {
-    let (mut given_back, points) = (0, points(300));
+    let (mut given_back, mut learned, points) = (0, 0, points(300));
     for seed in 0..points {
         match crash(seed, HONEST) {
-            Ok(given) => given_back += u64::from(given),
+            Ok(seen) => {
+                given_back += u64::from(seen.given_back);
+                learned += u64::from(seen.learned);
+            }
             Err(e) => panic!("seed {seed}: {e}"),
         }
     }
     assert!(given_back > 0, "no run came as far as giving space back");
+    assert!(learned > 0, "no run came as far as a dictionary of its own");
     report(&format!(
-        "power cuts while working: {points}, and as many while recovering; given space back after: {given_back}"
+        "power cuts while working: {points}, and as many while recovering; given space back after: {given_back}; \
+         with a dictionary of their own: {learned}"
     ));
 }
 
@@ -231,6 +254,16 @@ fn giving_back_before_the_snapshot_is_durable_is_noticed() {
 #[test]
 fn giving_back_before_the_copies_are_durable_is_noticed() {
     assert!(noticed(Mutant { rule: Some(Rule::CopyBeforeRecycle), only: Some(Mostly::Churn), ..HONEST }));
+}
+
+#[test]
+fn records_before_the_header_of_their_segment_are_noticed() {
+    assert!(noticed(Mutant { rule: Some(Rule::HeaderFirst), only: Some(Mostly::Churn), ..HONEST }));
+}
+
+#[test]
+fn records_with_the_dictionary_of_another_segment_are_noticed() {
+    assert!(noticed(Mutant { rule: Some(Rule::OwnDictionary), only: Some(Mostly::Churn), ..HONEST }));
 }
 
 #[test]

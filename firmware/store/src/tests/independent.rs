@@ -1,7 +1,7 @@
 //! `read-log.py`, written from LOG-FORMAT.md alone, reads the same mail from the log.
 
 use super::model::{Model, Op};
-use super::properties::{options, small};
+use super::properties::options;
 use super::sim::Random;
 use super::*;
 use crate::open::open_tuned;
@@ -70,7 +70,7 @@ fn a_folder_without_a_log_is_named() {
 
 fn open(dir: &Path) -> Store {
     let disk = Arc::new(crate::disk::Directory::open(dir).unwrap());
-    open_tuned(disk, options(), Tuning { segment: 32 * 1024, reclaim: 2_000, ..small() })
+    open_tuned(disk, options(), Tuning { segment: 32 * 1024, reclaim: 2_000, ..super::dictionary::learning() })
         .map_err(|fault| fault.at(dir))
         .unwrap()
 }
@@ -84,7 +84,7 @@ fn a_stranger_reads_the_mail_from_the_log() {
     // bodies that do not compress can be read in any case
     let compressible =
         |op: &Op| matches!(op, Op::Deliver(_, body) | Op::Enqueue(_, body, _) if body.ends_with(b"\r\n"));
-    let mut given_back = 0;
+    let (mut given_back, mut dictionaries) = (0, 0);
     for seed in 0..2 {
         let dir = tempfile::tempdir().unwrap();
         let (mut random, mut model) = (Random::new(seed), Model::default());
@@ -99,6 +99,7 @@ fn a_stranger_reads_the_mail_from_the_log() {
             }
             given_back += store.inner.shared.reclaims.load(std::sync::atomic::Ordering::Relaxed);
             let mail = ours(&store);
+            dictionaries = dictionaries.max(super::dictionary::carried(&store).len());
             store.close().unwrap();
             let read = theirs(dir.path());
             assert_eq!(read.keys().collect::<Vec<_>>(), mail.keys().collect::<Vec<_>>());
@@ -107,4 +108,5 @@ fn a_stranger_reads_the_mail_from_the_log() {
         }
     }
     assert!(given_back > 0 || !can_unzip, "no log has a snapshot");
+    assert!(dictionaries > 1 || !can_unzip, "no log has two dictionaries");
 }

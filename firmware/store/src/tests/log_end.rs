@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 const BLOCK: usize = 4096;
 /// The first block after the first flush.
-const SECOND: usize = 2 * BLOCK + crate::body::DICTIONARY_BYTES.len();
+const SECOND: usize = 2 * BLOCK + 16 * 1024;
 
 struct Bench {
     disk: Memory,
@@ -63,7 +63,7 @@ impl Bench {
 fn filler(used: usize, n: u8) -> Piece {
     let data = vec![n; BLOCK - used - HEADER - PART_HEADER];
     let len = data.len() as u32;
-    Piece { len, line: 0, raw: len, coding: 0, data, hash: None }
+    Piece { len, line: 0, raw: len, with: None, data, hash: None }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod basics;
 mod crash;
 mod damage;
+mod dictionary;
 mod faults;
 mod independent;
 mod log_end;

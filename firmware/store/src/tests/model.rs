@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub const ACCOUNTS: [AccountId; 2] = [AccountId(1), AccountId(2)];
 const NAMES: [&str; 8] = ["INBOX", "Sent", "Trash", "a", "a/b", "a/b/c", "x", "x/y"];
+const TEXT: [&str; 6] =
+    ["Subject: boiler ", "\r\nReceived: from ", "the garden ", "on Tuesday ", "invoice 2", "umbrella\r\n"];
 pub const WORDS: [&str; 4] = ["$Junk", "work", "$MDNSent", "x"];
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -240,7 +242,11 @@ pub fn some_body(r: &mut Random, largest: u64) -> Vec<u8> {
     let mut body: Vec<u8> = (0..len.div_ceil(8)).flat_map(|_| r.next().to_le_bytes()).collect();
     body.truncate(len as usize);
     if r.chance(40) {
-        // an attachment that others have too
+        // text that is like others', and an attachment that others have too
+        for _ in 0..r.below(60) {
+            let word = TEXT[r.below(TEXT.len() as u64) as usize];
+            body.extend_from_slice(word.as_bytes());
+        }
         let which = r.below(5);
         let octets: Vec<u8> = (0..300 + which * 700).map(|n| (((n + which) * n) >> 3) as u8).collect();
         body.extend_from_slice(b"\r\n");
