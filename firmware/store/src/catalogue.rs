@@ -1,8 +1,9 @@
 //! The catalogue: what the log amounts to, in redb tables. Derived, lazily durable, rebuilt from the log when lost.
 
 use crate::StoreError;
+use crate::backend::Backend;
 use crate::body::Hash;
-use crate::disk::{Disk, DiskFile};
+use crate::disk::Disk;
 use crate::model::*;
 use crate::pages::{MESSAGES, Page, page_of, row};
 use crate::quota::{self, HOLDINGS};
@@ -617,12 +618,7 @@ impl Catalogue {
         let alive = Arc::new(AtomicBool::new(true));
         let file = self.disk.open(self.name, true)?;
         file.forget_cached()?;
-        let backend = Backend {
-            file,
-            alive: alive.clone(),
-            written: self.written.clone(),
-            sync_failed: self.sync_failed.clone(),
-        };
+        let backend = Backend::new(file, alive.clone(), self.written.clone(), self.sync_failed.clone());
         let mut builder = Database::builder();
         let database = builder.set_cache_size(self.cache).create_with_backend(backend)?;
         *slot = Some((database, alive));
@@ -701,42 +697,4 @@ pub fn commit_lazily(mut txn: WriteTransaction) -> Result<()> {
 pub fn commit_durably(mut txn: WriteTransaction) -> Result<()> {
     txn.set_quick_repair(true);
     Ok(txn.commit()?)
-}
-
-/// redb's storage on our disk.
-#[derive(Debug)]
-struct Backend {
-    file: Arc<dyn DiskFile>,
-    /// Cleared when a database is given up: what it still holds in memory must not reach the file.
-    alive: Arc<AtomicBool>,
-    written: Arc<AtomicU64>,
-    sync_failed: Arc<AtomicBool>,
-}
-
-impl Backend {
-    fn alive(&self) -> io::Result<()> {
-        if self.alive.load(Relaxed) { Ok(()) } else { Err(io::Error::other("given up")) }
-    }
-}
-
-impl redb::StorageBackend for Backend {
-    fn len(&self) -> io::Result<u64> {
-        self.file.len()
-    }
-    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.file.read(offset, out)
-    }
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.alive()?;
-        self.file.set_len(len)
-    }
-    fn sync_data(&self) -> io::Result<()> {
-        self.alive()?;
-        self.file.sync().inspect_err(|_| self.sync_failed.store(true, Relaxed))
-    }
-    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.alive()?;
-        self.written.fetch_add(data.len() as u64, Relaxed);
-        self.file.write(offset, data)
-    }
 }

@@ -11,6 +11,7 @@ pub mod model;
 
 mod access;
 mod apply;
+mod backend;
 mod body;
 mod catalogue;
 mod check;

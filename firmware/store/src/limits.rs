@@ -82,8 +82,14 @@ pub const QUEUE: usize = 256;
 pub const CHECKPOINT_BYTES: u64 = 16 * 1024 * 1024;
 /// Records after which the catalogue is made durable.
 pub const CHECKPOINT_RECORDS: u64 = 10_000;
-/// Time without writes after which the catalogue is made durable.
+/// Octets of the catalogue that wait in memory while the disk is full.
+pub const CATALOGUE_WAITING: u64 = 16 * 1024 * 1024;
+/// Time without writes after which the catalogue is made durable, if a start would have much to replay.
 pub const CHECKPOINT_IDLE: Duration = Duration::from_secs(600);
+/// Octets of log, and records, that a start replays in no time: for them alone the catalogue is not made durable in an idle hour.
+pub const REPLAY_BYTES: u64 = 1024 * 1024;
+/// See [`REPLAY_BYTES`].
+pub const REPLAY_RECORDS: u64 = 500;
 /// Records applied in one transaction of a replay.
 pub const REPLAY_BATCH: u32 = 1_000;
 /// Octets behind the log's end in which it is looked for going on, when a store is opened.
