@@ -106,6 +106,8 @@ pub const COPY_SEGMENTS: usize = 8;
 pub const COPY_BATCH: usize = 256;
 /// Of the octets delivered, one in so many may be copied.
 pub const COPY_BUDGET: u64 = 4;
+/// One in so many octets of a segment may be copied without any delivery.
+pub const COPY_ALWAYS: u64 = 64;
 /// Dead octets in one place that are worth a hole.
 pub const HOLE: u64 = 16 * 1024;
 /// Octets of redb's cache when mail is rescued.

@@ -156,7 +156,7 @@ impl Writer {
         }
         let left = |since: Instant, limit: Duration| limit.saturating_sub(since.elapsed());
         let lazy = self.lazy_since.map(|since| left(since, limits::LAZY_FLUSH));
-        let idle = self.behind.then(|| left(self.last_write, limits::CHECKPOINT_IDLE));
+        let idle = self.is_far_behind().then(|| left(self.last_write, limits::CHECKPOINT_IDLE));
         lazy.into_iter().chain(idle).min()
     }
 
@@ -169,10 +169,16 @@ impl Writer {
             }
         }
         self.continue_snapshot();
-        if self.behind && self.last_write.elapsed() >= limits::CHECKPOINT_IDLE {
+        if self.is_far_behind() && self.last_write.elapsed() >= limits::CHECKPOINT_IDLE {
             self.last_write = Instant::now();
             self.try_checkpoint();
         }
+    }
+
+    /// Whether a start would have much to replay. A flag now and then is not worth the pages of a checkpoint.
+    fn is_far_behind(&self) -> bool {
+        let bytes = self.shared.log.bytes.load(Relaxed) - self.bytes_at_checkpoint;
+        self.behind && (bytes >= limits::REPLAY_BYTES || self.records >= limits::REPLAY_RECORDS)
     }
 
     /// Does a job with all that wait beside it. Answers who asked to close, if someone did.

@@ -6,7 +6,7 @@ use crate::server::ask;
 use std::time::{Duration, Instant};
 
 /// Flags that are set alone. Each takes as long as the store lets a flag wait.
-const LONE: u64 = 20;
+const LONE: u64 = 100;
 /// A flag is durable within this time.
 const DURABLE: Duration = Duration::from_secs(15);
 /// Flags that mail programs set while somebody reads.
