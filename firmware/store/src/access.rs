@@ -2,6 +2,7 @@
 //! rights of an identifier mean for a session is for who asks.
 
 use crate::catalogue::{Change, Tables};
+use crate::jobs::Decision;
 use crate::model::{AccountId, MailboxId, NameError};
 use crate::record::{Event, Ranges};
 use crate::writer::Shared;
@@ -270,7 +271,7 @@ fn notes(t: &impl ReadableTable<(u32, u32, &'static str), &'static [u8]>, of: (u
 }
 
 /// ACL, decided.
-fn plan_grant(t: &Tables<'_>, mailbox: u32, identifier: &str, rights: Rights) -> Result<Option<(u32, Event)>> {
+fn plan_grant(t: &Tables<'_>, mailbox: u32, identifier: &str, rights: Rights) -> Result<Decision> {
     let account = t.mailbox(mailbox)?.account;
     if identifier.is_empty() || identifier.len() > limits::ACL_IDENTIFIER || identifier.contains(char::is_control) {
         return Err(StoreError::Limit("length or characters of an identifier"));
@@ -296,7 +297,7 @@ fn plan_note(
     mailbox: Option<u32>,
     entry: &EntryName,
     value: Option<Vec<u8>>,
-) -> Result<Option<(u32, Event)>> {
+) -> Result<Decision> {
     t.check_account(account)?;
     let mine = mailbox.map(|mailbox| t.mailbox(mailbox)).transpose()?.map_or(account, |row| row.account);
     let (mailbox, owner, payer) = match mailbox {

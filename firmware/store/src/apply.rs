@@ -9,7 +9,7 @@ use crate::pages::rows;
 use crate::record::{
     Copied, Created, Deliver, Event, Expunged, Extent, FlagsSet, Moved, Ranges, Relocated, Renamed, Shared, ranges,
 };
-use crate::{access, queue, quota, seen};
+use crate::{access, queue, quota, seen, threads};
 use redb::ReadableTable;
 use smol_str::{SmolStr, format_smolstr};
 
@@ -146,7 +146,7 @@ pub fn deliver(t: &mut Tables<'_>, account: u32, e: &Deliver) -> Result<()> {
         t.put_mailbox(target.mailbox, &into)?;
         changed(t, target.mailbox, target.modseq, vec![(target.uid, target.uid)], Ranges::new());
     }
-    Ok(())
+    e.threads.iter().try_for_each(|threaded| threads::thread(t, e.blob, threaded))
 }
 
 /// One more body uses a part.
@@ -298,6 +298,7 @@ pub fn release(t: &mut Tables<'_>, id: u64) -> Result<()> {
         blob.references = blob.references.saturating_sub(1);
         t.put_blob(id, &blob)?;
         if blob.references == 0 {
+            threads::forget_body(t, id)?;
             t.meta.die(blob.own());
             blob.extents.iter().filter_map(|e| e.shared).try_for_each(|shared| unshare(t, shared))?;
         }
@@ -368,6 +369,7 @@ fn remove_account(t: &mut Tables<'_>, account: u32) -> Result<()> {
         t.subscriptions.remove((account, name.as_str()))?;
     }
     access::forget_account(t, account)?;
+    threads::forget_account(t, account)?;
     seen::forget_account(t, account)?;
     queue::forget_account(t, account)?;
     t.holdings.remove(account)?;

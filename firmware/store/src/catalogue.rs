@@ -8,6 +8,7 @@ use crate::model::*;
 use crate::pages::{MESSAGES, Page, page_of, row};
 use crate::quota::{self, HOLDINGS};
 use crate::record::{DELETED, Extent, Position, SEEN, flag_bits};
+use crate::threads::{IDS, THREADS};
 use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable, Table, TableDefinition, WriteTransaction};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use smol_str::SmolStr;
@@ -22,7 +23,7 @@ pub const FILE: &str = "catalogue.redb";
 /// Stands beside it when the catalogue is not to be trusted.
 const SUSPECT: &str = "catalogue.suspect";
 /// The version of the tables; another one is rebuilt from the log.
-const VERSION: u32 = 6;
+const VERSION: u32 = 8;
 
 type Bytes = &'static [u8];
 /// One row: [`Meta`].
@@ -359,6 +360,10 @@ pub struct Tables<'t> {
     pub hashes: Table<'t, Hash, u64>,
     /// [`HOLDINGS`]
     pub holdings: Table<'t, u32, Bytes>,
+    /// [`THREADS`]
+    pub threads: Table<'t, (u64, u32), u64>,
+    /// [`IDS`]
+    pub ids: Table<'t, (u32, u32, u64), u64>,
     /// What changed in which mailbox, for watchers and the memory of recent changes.
     pub changes: Vec<Change>,
 }
@@ -397,6 +402,8 @@ impl<'t> Tables<'t> {
             shared: txn.open_table(SHARED)?,
             hashes: txn.open_table(HASHES)?,
             holdings: txn.open_table(HOLDINGS)?,
+            threads: txn.open_table(THREADS)?,
+            ids: txn.open_table(IDS)?,
             changes: Vec::new(),
         })
     }

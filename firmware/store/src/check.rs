@@ -16,6 +16,7 @@ use crate::scan::{Damage, Scanner};
 use crate::seen::SEEN;
 use crate::segment;
 use crate::snapshot;
+use crate::threads::{IDS, THREADS};
 use crate::writer::Shared;
 use redb::{
     AccessGuard, Key, ReadOnlyTable, ReadTransaction, ReadableTable, TableDefinition, TableError, TableHandle, Value,
@@ -74,6 +75,8 @@ fn compare(shared: &Shared, end: Position, view: &ReadTransaction, scratch: &Cat
     both.compare(QUEUE, &mut faults, |entry| format!("entry {entry} of the queue"), plain)?;
     both.compare(DUE, &mut faults, |(_, entry)| format!("the time of entry {entry} of the queue"), plain)?;
     both.compare(SEEN, &mut faults, |(m, a, _)| format!("what account {a} has seen in mailbox {m}"), plain)?;
+    both.compare(THREADS, &mut faults, |(b, a)| format!("the thread of message body {b:#x} in account {a}"), plain)?;
+    both.compare(IDS, &mut faults, |(a, _, id)| format!("the thread of id {id:#x} in account {a}"), plain)?;
     faults.extend(wrong_counts(view)?);
     faults.extend(wrong_hashes(view)?);
     let counted =

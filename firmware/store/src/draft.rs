@@ -6,6 +6,7 @@ use crate::model::{Appended, Target};
 use crate::record::Extent;
 use crate::segment::Pins;
 use crate::split::{Split, Splitter};
+use crate::threads::Header;
 use crate::writer::Shared;
 use crate::{Store, StoreError, limits};
 use std::sync::Arc;
@@ -20,6 +21,7 @@ pub struct Draft {
     extents: Vec<Extent>,
     len: u64,
     splitter: Splitter,
+    header: Header,
     /// What is not in the log yet.
     pieces: Vec<Piece>,
     /// What is in the log stays there.
@@ -62,6 +64,7 @@ impl Draft {
             extents: Vec::new(),
             len: 0,
             splitter,
+            header: Header::new(),
             pieces: Vec::new(),
             pins: Vec::new(),
             counted,
@@ -87,6 +90,7 @@ impl Draft {
         if self.len > self.store.inner.shared.options.max_message {
             return Err(StoreError::TooLarge);
         }
+        self.header.feed(bytes);
         let mut found = Vec::new();
         for bytes in bytes.chunks(limits::PART) {
             self.splitter.feed(bytes, &mut found);
@@ -148,10 +152,11 @@ impl Draft {
         let mut found = Vec::new();
         self.splitter.finish(&mut found);
         self.take(&mut found)?;
-        let Draft { store, blob, extents, len, pieces, pins, counted, .. } = self;
+        let Draft { store, blob, extents, len, header, pieces, pins, counted, .. } = self;
         // others need not wait for it any more: it is there
         drop(counted);
-        let delivery = Delivery { blob, extents, size: len, pieces, targets: targets.to_vec() };
+        let ids = header.ids(store.inner.shared.segments.store());
+        let delivery = Delivery { blob, extents, size: len, pieces, ids, targets: targets.to_vec() };
         let done = store.ask(|reply| job(delivery, reply));
         drop(pins);
         done

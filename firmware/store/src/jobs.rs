@@ -8,6 +8,7 @@ use crate::plan::Which;
 use crate::queue::{Envelope, QueueId};
 use crate::record::{Event, Extent, Position};
 use crate::segment::Pins;
+use crate::threads::Ids;
 use std::sync::mpsc::SyncSender;
 
 type Result<T, E = StoreError> = std::result::Result<T, E>;
@@ -25,12 +26,16 @@ pub struct Delivery {
     pub size: u64,
     /// What is not logged yet.
     pub pieces: Vec<Piece>,
+    /// By which its thread is found.
+    pub ids: Ids,
     /// Where it goes.
     pub targets: Vec<Target>,
 }
 
-/// Decides on an event, and the account it is about.
-pub type Plan = Box<dyn FnOnce(&Tables<'_>) -> Result<Option<(u32, Event)>> + Send>;
+/// An event, if something is to change, and the account it is about.
+pub type Decision = Option<(u32, Event)>;
+/// Decides.
+pub type Plan = Box<dyn FnOnce(&Tables<'_>) -> Result<Decision> + Send>;
 
 /// What the writer is asked for.
 pub enum Job {

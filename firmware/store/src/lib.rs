@@ -39,6 +39,7 @@ mod split;
 mod structures;
 #[cfg(test)]
 mod tests;
+mod threads;
 mod tuning;
 mod writer;
 
@@ -51,8 +52,9 @@ pub use notify::Watch;
 pub use queue::{Attempt, Envelope, QueueId, Queued, Recipient, RecipientState};
 pub use quota::{Quota, QuotaLimits};
 pub use rescue::{Rescued, rescue};
+pub use threads::ThreadId;
 
-use jobs::{Job, Reply};
+use jobs::{Decision, Job, Reply};
 use plan::Which;
 use std::ops::{Range, RangeInclusive};
 use std::path::Path;
@@ -164,7 +166,7 @@ impl Store {
     /// Has the writer decide on an event, log it and apply it; answers what was decided. Durable on return.
     pub(crate) fn change<T: Send + 'static>(
         &self,
-        plan: impl FnOnce(&catalogue::Tables<'_>) -> Result<(Option<(u32, record::Event)>, T)> + Send + 'static,
+        plan: impl FnOnce(&catalogue::Tables<'_>) -> Result<(Decision, T)> + Send + 'static,
     ) -> Result<T> {
         self.plan(plan, true)
     }
@@ -172,14 +174,14 @@ impl Store {
     /// The same, durable within [`limits::LAZY_FLUSH`].
     pub(crate) fn change_lazily<T: Send + 'static>(
         &self,
-        plan: impl FnOnce(&catalogue::Tables<'_>) -> Result<(Option<(u32, record::Event)>, T)> + Send + 'static,
+        plan: impl FnOnce(&catalogue::Tables<'_>) -> Result<(Decision, T)> + Send + 'static,
     ) -> Result<T> {
         self.plan(plan, false)
     }
 
     fn plan<T: Send + 'static>(
         &self,
-        plan: impl FnOnce(&catalogue::Tables<'_>) -> Result<(Option<(u32, record::Event)>, T)> + Send + 'static,
+        plan: impl FnOnce(&catalogue::Tables<'_>) -> Result<(Decision, T)> + Send + 'static,
         urgent: bool,
     ) -> Result<T> {
         let (tell, told) = sync_channel(1);

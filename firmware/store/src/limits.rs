@@ -38,6 +38,18 @@ pub const QUEUE_PARAMETERS: usize = 1_024;
 pub const QUEUE_ANSWER: usize = 512;
 /// Runs of messages alike in a page of what an account has seen, above which changes are no longer told apart by their MODSEQs.
 pub const SEEN_RUNS: usize = if cfg!(test) { 4 } else { 64 };
+/// Octets of a message in which its header is looked for ids.
+pub const THREAD_HEADER: usize = 64 * 1024;
+/// References of a message that count, beside the first.
+pub const THREAD_REFERENCES: usize = 7;
+/// Ids in In-Reply-To that count.
+pub const THREAD_REPLIES: usize = 4;
+/// Octets of an id of a message (a line has 998, RFC 5322 §2.1.1).
+pub const MESSAGE_ID: usize = 998;
+/// Ids of messages of an account that go together, when they are the oldest.
+pub const THREAD_GENERATION: u64 = if cfg!(test) { 8 } else { 16_384 };
+/// So many times as many ids are known.
+pub const THREAD_GENERATIONS: u32 = if cfg!(test) { 3 } else { 8 };
 /// Octets of a log segment after which the next group of records begins a new one; a segment is longer by at most one group.
 pub const SEGMENT: u32 = 32 * 1024 * 1024;
 /// Every flush of the log is padded to a multiple of this, so that no durable block is written again.

@@ -10,6 +10,7 @@ use crate::model::*;
 use crate::plan;
 use crate::queue::{self, Enqueued, Envelope, QueueId, QueueRow};
 use crate::record::{self, Delivered, Event, Extent};
+use crate::threads::{self, Threaded};
 use crate::writer::Shared;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -19,6 +20,15 @@ type Result<T, E = StoreError> = std::result::Result<T, E>;
 struct Hands<'a, 't> {
     t: &'a mut Tables<'t>,
     log: &'a mut Log,
+}
+
+/// The targets that take a message.
+#[derive(Default)]
+struct Accepted {
+    targets: Vec<Delivered>,
+    /// Whose they are.
+    accounts: Vec<u32>,
+    threads: Vec<Threaded>,
 }
 
 /// Does a job. The error, if there is one, is the store's, not the caller's: the whole group is void then.
@@ -119,9 +129,9 @@ impl Hands<'_, '_> {
     }
 
     fn deliver(&mut self, d: Delivery, shared: &Shared) -> Result<Vec<Result<Appended>>> {
-        let (account, targets, answers) = self.targets(&d)?;
-        if !targets.is_empty() {
-            let deliver = self.body(d, targets, shared);
+        let (accepted, answers) = self.targets(&d)?;
+        if let Some(account) = accepted.accounts.last().copied() {
+            let deliver = self.body(d, accepted, shared);
             self.record(account, &Event::Deliver(deliver))?;
         }
         Ok(answers)
@@ -135,8 +145,8 @@ impl Hands<'_, '_> {
     ) -> Result<(QueueId, Vec<Result<Appended>>)> {
         let account = envelope.account.0;
         queue::check_room(self.t, account)?;
-        let (_, targets, answers) = self.targets(&d)?;
-        let deliver = self.body(d, targets, shared);
+        let (accepted, answers) = self.targets(&d)?;
+        let deliver = self.body(d, accepted, shared);
         let row = envelope.row(deliver.blob, deliver.size);
         Ok((self.queue(account, row, Some(deliver))?, answers))
     }
@@ -156,15 +166,18 @@ impl Hands<'_, '_> {
         Ok(QueueId(entry))
     }
 
-    /// What becomes of each target, and an account of those that take the message.
-    fn targets(&self, d: &Delivery) -> Result<(u32, Vec<Delivered>, Vec<Result<Appended>>)> {
+    /// What becomes of each target.
+    fn targets(&self, d: &Delivery) -> Result<(Accepted, Vec<Result<Appended>>)> {
         let mut taken = plan::Taken::default();
-        let (mut targets, mut answers, mut account) = (Vec::new(), Vec::new(), 0);
+        let (mut accepted, mut answers) = (Accepted::default(), Vec::new());
         for target in &d.targets {
             match plan::deliver(self.t, &mut taken, target, d.size) {
                 Ok((owner, delivered, appended)) => {
-                    account = owner;
-                    targets.push(delivered);
+                    if !accepted.accounts.contains(&owner) {
+                        accepted.accounts.push(owner);
+                        accepted.threads.extend(threads::plan(self.t, owner, &d.ids)?);
+                    }
+                    accepted.targets.push(delivered);
                     answers.push(Ok(appended));
                 }
                 Err(e @ (StoreError::NoSuchMailbox | StoreError::Limit(_) | StoreError::OverQuota)) => {
@@ -173,11 +186,11 @@ impl Hands<'_, '_> {
                 Err(e) => return Err(e),
             }
         }
-        Ok((account, targets, answers))
+        Ok((accepted, answers))
     }
 
     /// Logs what is not there yet of a message.
-    fn body(&mut self, d: Delivery, targets: Vec<Delivered>, shared: &Shared) -> record::Deliver {
+    fn body(&mut self, d: Delivery, accepted: Accepted, shared: &Shared) -> record::Deliver {
         let (mut blob, mut extents) = (d.blob, d.extents);
         let position = extents.iter().map(|e| u64::from(e.len)).sum();
         let t = &*self.t;
@@ -188,7 +201,7 @@ impl Hands<'_, '_> {
         }
         shared.deliveries.fetch_add(1, Relaxed);
         shared.received.fetch_add(d.size, Relaxed);
-        record::Deliver { blob, size: d.size, extents, targets }
+        record::Deliver { blob, size: d.size, extents, targets: accepted.targets, threads: accepted.threads }
     }
 
     fn copy(&mut self, from: u32, uids: &[u32], to: u32, now: i64, remove: bool) -> Result<Copied> {

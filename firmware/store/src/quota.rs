@@ -46,6 +46,8 @@ pub struct Holdings {
     pub slots: u64,
     /// Its messages in the outgoing queue.
     pub queued: u32,
+    /// Ids of its messages there ever were.
+    pub ids: u64,
 }
 
 impl Holdings {

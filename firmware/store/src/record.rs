@@ -4,6 +4,7 @@ use crate::access::{Granted, Noted};
 use crate::body::Hash;
 use crate::queue::{Attempted, Enqueued};
 use crate::seen::SeenSet;
+use crate::threads::Threaded;
 use crate::{Flags, Keyword, QuotaLimits, SpecialUse, StoreError, limits};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use smol_str::SmolStr;
@@ -295,17 +296,26 @@ pub struct Deliver {
     pub extents: Vec<Extent>,
     /// Where it went.
     pub targets: Vec<Delivered>,
+    /// Its threads, where it is in one or may become one; nothing in the log if there are none.
+    #[serde(skip)]
+    pub threads: Vec<Threaded>,
 }
 
 impl Deliver {
     /// Its payload.
     pub fn encode(&self) -> postcard::Result<Vec<u8>> {
-        postcard::to_stdvec(self)
+        let mut payload = postcard::to_stdvec(self)?;
+        if !self.threads.is_empty() {
+            payload.extend(postcard::to_stdvec(&self.threads)?);
+        }
+        Ok(payload)
     }
 
     /// Reads its payload.
     pub fn decode(payload: &[u8]) -> Option<Deliver> {
-        postcard::from_bytes(payload).ok()
+        let (deliver, rest): (Deliver, _) = postcard::take_from_bytes(payload).ok()?;
+        let threads = if rest.is_empty() { Vec::new() } else { postcard::from_bytes(rest).ok()? };
+        Some(Deliver { threads, ..deliver })
     }
 }
 

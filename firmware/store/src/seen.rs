@@ -4,6 +4,7 @@
 //! change takes a MODSEQ of the mailbox; for the reader a message has the higher of its own and its run's.
 
 use crate::catalogue::{self, Change, Row, Tables};
+use crate::jobs::Decision;
 use crate::model::*;
 use crate::pages::row;
 use crate::record::{Event, Ranges, SEEN as SEEN_BIT, ranges};
@@ -251,7 +252,7 @@ fn plan_set(
     uids: &[u32],
     seen: bool,
     unchanged_since: Option<ModSeq>,
-) -> Result<(Option<(u32, Event)>, Vec<Uid>)> {
+) -> Result<(Decision, Vec<Uid>)> {
     t.check_account(reader)?;
     let row_of = t.mailbox(mailbox)?;
     if row_of.account == reader {

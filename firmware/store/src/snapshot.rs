@@ -18,6 +18,7 @@ use crate::record::{Event, Kind, Position, Snapshot, SnapshotRows};
 use crate::scan::Scanner;
 use crate::seen::{self, Run, SEEN};
 use crate::segment::{self, Pointer, Segments};
+use crate::threads::{self, IDS, THREADS};
 use redb::{Key, ReadTransaction, ReadableTable, TableDefinition, TableError, Value};
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
@@ -29,7 +30,7 @@ type Result<T, E = StoreError> = std::result::Result<T, E>;
 /// Rows in one record.
 const PAGE: usize = 1_000;
 /// Kinds of rows.
-const TABLES: u8 = 13;
+const TABLES: u8 = 15;
 
 /// Rows of one table.
 #[derive(Debug, Serialize, Deserialize)]
@@ -60,6 +61,10 @@ pub enum Rows {
     Queue(Vec<(u64, QueueRow)>),
     /// What accounts have seen: mailbox, account, page, runs.
     Seen(Vec<((u32, u32, u32), Vec<Run>)>),
+    /// Threads: body, account, the body it began with.
+    Threads(Vec<((u64, u32), u64)>),
+    /// Ids of messages: account, generation, hash, thread.
+    Ids(Vec<((u32, u32, u64), u64)>),
 }
 
 impl Rows {
@@ -78,6 +83,8 @@ impl Rows {
             Rows::Metadata(v) => v.len(),
             Rows::Queue(v) => v.len(),
             Rows::Seen(v) => v.len(),
+            Rows::Threads(v) => v.len(),
+            Rows::Ids(v) => v.len(),
         }
     }
 }
@@ -159,7 +166,9 @@ fn rows_after(view: &ReadTransaction, which: u8, last: Option<&Rows>) -> Result<
             access::noted(k, v)
         )),
         11 => next!(view, last, Queue, QUEUE, |(e, _)| *e, |e, row| Ok((e, value(row)?))),
-        _ => next!(view, last, Seen, SEEN, |(k, _)| *k, |k, runs| Ok((k, value(runs)?))),
+        12 => next!(view, last, Seen, SEEN, |(k, _)| *k, |k, runs| Ok((k, value(runs)?))),
+        13 => next!(view, last, Threads, THREADS, |(k, _)| *k, |k, thread| Ok((k, thread))),
+        _ => next!(view, last, Ids, IDS, |(k, _)| *k, |k, thread| Ok((k, thread))),
     })
 }
 
@@ -299,6 +308,8 @@ fn insert(catalogue: &Catalogue, rows: Rows) -> Result<()> {
             Rows::Metadata(v) => v.iter().try_for_each(|e| access::note(&mut t, e))?,
             Rows::Queue(v) => v.iter().try_for_each(|(entry, row)| queue::load(&mut t, *entry, row))?,
             Rows::Seen(v) => v.iter().try_for_each(|(key, runs)| seen::load(&mut t, *key, runs))?,
+            Rows::Threads(v) => v.into_iter().try_for_each(|(key, thread)| t.threads.insert(key, thread).map(drop))?,
+            Rows::Ids(v) => v.iter().try_for_each(|(key, thread)| threads::load_id(&mut t, *key, *thread))?,
         }
         let (lsn, end) = (t.meta.lsn, t.meta.end);
         t.finish(lsn, end)?;

@@ -18,6 +18,12 @@ pub struct Model {
     quotas: BTreeMap<AccountId, QuotaLimits>,
     pub acls: BTreeMap<(u32, String), Rights>,
     /// The outgoing queue: envelopes and bodies, in the order they came.
+    /// Messages that ever came.
+    pub arrived: usize,
+    /// By account and arrival: the arrival that the thread began with.
+    pub threads: BTreeMap<(AccountId, usize), usize>,
+    /// Ids of messages as they became known, and their threads.
+    pub ids: BTreeMap<AccountId, Vec<(String, usize)>>,
     pub queue: Vec<(Envelope, Arc<Vec<u8>>)>,
     /// By mailbox or 0, account or 0, and name.
     notes: BTreeMap<(u32, u32, EntryName), Vec<u8>>,
@@ -49,6 +55,8 @@ pub struct ModelMessage {
     pub internal_date: i64,
     pub save_date: i64,
     pub body: Arc<Vec<u8>>,
+    /// Which arrival it is, shared by copies.
+    pub arrival: usize,
 }
 
 /// What a client may ask for.
@@ -102,11 +110,11 @@ impl Op {
             20..22 => Op::Subscribe(account, some_name(r), r.chance(50)),
             22..52 => {
                 let targets = (0..1 + r.below(2)).map(|_| some_target(r, model)).collect();
-                Op::Deliver(targets, Arc::new(some_body(r, largest)))
+                Op::Deliver(targets, Arc::new(some_mail(r, largest)))
             }
             52 => {
                 let targets = (0..r.below(2)).map(|_| some_target(r, model)).collect();
-                Op::Enqueue(targets, Arc::new(some_body(r, largest)), some_envelope(r, account))
+                Op::Enqueue(targets, Arc::new(some_mail(r, largest)), some_envelope(r, account))
             }
             53 => Op::EnqueueMessage(some_mailbox(r, model), some_uids(r)[0], some_envelope(r, account)),
             54 => Op::Attempt(r.below(1 + model.queue.len() as u64) as usize, some_attempts(r)),
@@ -320,6 +328,8 @@ impl Model {
                 self.mailboxes.retain(|_, m| m.account != *account);
                 self.subscriptions.retain(|(a, _)| a != account);
                 self.quotas.remove(account);
+                self.ids.remove(account);
+                self.threads.retain(|(a, _), _| a != account);
                 self.notes.retain(|(_, a, _), _| *a != account.0);
                 self.queue.retain(|(envelope, _)| envelope.account != *account);
                 Some(Answer::Done)
@@ -341,9 +351,7 @@ impl Model {
                 };
                 Some(Answer::Done)
             }
-            Op::Deliver(targets, body) => {
-                Some(Answer::Appended(targets.iter().map(|t| self.deliver(t, body)).collect()))
-            }
+            Op::Deliver(targets, body) => Some(Answer::Appended(self.arrive(targets, body))),
             Op::Abandon(_) => Some(Answer::Done),
             Op::Copy(from, uids, to, now) => Some(Answer::Copied(self.copy(from.0, uids, to.0, *now, true)?)),
             Op::Move(from, uids, to, now) => {
@@ -360,7 +368,7 @@ impl Model {
             Op::Seen(mailbox, reader, uids, seen) => self.set_seen(mailbox.0, *reader, uids, *seen),
             Op::Enqueue(targets, body, envelope) => {
                 self.enqueue(envelope, body.clone())?;
-                Some(Answer::Appended(targets.iter().map(|t| self.deliver(t, body)).collect()))
+                Some(Answer::Appended(self.arrive(targets, body)))
             }
             Op::EnqueueMessage(mailbox, uid, envelope) => {
                 let body = self.mailboxes.get(&mailbox.0)?.messages.get(&uid.get())?.body.clone();
@@ -528,6 +536,15 @@ impl Model {
             && quota.limits.messages.is_none_or(|limit| quota.messages + messages as u64 <= limit)
     }
 
+    fn arrive(&mut self, targets: &[Target], body: &Arc<Vec<u8>>) -> Vec<Option<Appended>> {
+        self.arrived += 1;
+        let answers: Vec<_> = targets.iter().map(|t| self.deliver(t, body)).collect();
+        let taken = targets.iter().zip(&answers).filter(|(_, answer)| answer.is_some());
+        let accounts: BTreeSet<_> = taken.map(|(target, _)| self.mailboxes[&target.mailbox.0].account).collect();
+        accounts.into_iter().for_each(|account| self.thread(account, body));
+        answers
+    }
+
     fn deliver(&mut self, target: &Target, body: &Arc<Vec<u8>>) -> Option<Appended> {
         let account = self.mailboxes.get(&target.mailbox.0)?.account;
         if !self.has_room(account, body.len(), 1) {
@@ -541,6 +558,7 @@ impl Model {
             internal_date: target.internal_date,
             save_date: target.save_date,
             body: body.clone(),
+            arrival: self.arrived,
         };
         Some(Appended {
             uid_validity: UidValidity(mailbox.uid_validity.try_into().unwrap()),
@@ -663,7 +681,10 @@ pub fn difference(store: &Store, model: &Model) -> Result<Option<String>> {
         }
     }
     let missing = model.mailboxes.keys().find(|id| !seen.contains(id));
-    Ok(missing.map(|id| format!("{:?} is missing", model.mailboxes[id].name)))
+    if let Some(id) = missing {
+        return Ok(Some(format!("{:?} is missing", model.mailboxes[id].name)));
+    }
+    threads_difference(store, model)
 }
 
 fn mailbox_difference(store: &Store, account: AccountId, have: &Mailbox, want: &ModelBox) -> Result<Option<String>> {

@@ -110,3 +110,71 @@ pub fn seen_difference(store: &Store, have: &Mailbox, want: &ModelBox, model: &M
     }
     Ok(None)
 }
+
+/// A message with ids, or without.
+pub fn some_mail(r: &mut Random, largest: u64) -> Vec<u8> {
+    let mut mail = Vec::new();
+    if r.chance(70) {
+        let id = |r: &mut Random| format!("<{}@a>", r.below(30));
+        let references: Vec<String> = (0..r.below(4)).map(|_| id(r)).collect();
+        mail = format!("Message-ID: {}\r\nReferences: {}\r\n\r\n", id(r), references.join(" ")).into_bytes();
+    }
+    mail.extend(some_body(r, largest));
+    mail
+}
+
+/// The ids of a message, the most telling first.
+fn ids(mail: &[u8]) -> Vec<String> {
+    let text = String::from_utf8_lossy(mail);
+    let Some((own, rest)) = text.strip_prefix("Message-ID: ").and_then(|rest| rest.split_once("\r\n")) else {
+        return Vec::new();
+    };
+    let references = rest.split("\r\n").next().unwrap().strip_prefix("References: ").unwrap();
+    let mut ids = vec![own.to_owned()];
+    ids.extend(references.split_whitespace().rev().map(str::to_owned));
+    ids
+}
+
+impl Model {
+    /// The message that came last is one of an account's.
+    pub fn thread(&mut self, account: AccountId, mail: &[u8]) {
+        let known = self.ids.entry(account).or_default();
+        let generation = |n: usize| n as u64 / limits::THREAD_GENERATION;
+        let oldest = (generation(known.len()) + 1).saturating_sub(limits::THREAD_GENERATIONS.into());
+        let find = |id: &String| {
+            let young = known.iter().enumerate().filter(|(n, _)| generation(*n) >= oldest);
+            young.map(|(_, known)| known).rfind(|(known, _)| known == id).map(|(_, thread)| *thread)
+        };
+        let ids = ids(mail);
+        let thread = ids.iter().find_map(find).unwrap_or(self.arrived);
+        let mut new: Vec<String> = ids.into_iter().filter(|id| find(id).is_none()).collect();
+        let mut seen = std::collections::BTreeSet::new();
+        new.retain(|id| seen.insert(id.clone()));
+        known.extend(new.into_iter().map(|id| (id, thread)));
+        self.threads.entry((account, self.arrived)).or_insert(thread);
+    }
+}
+
+/// Numbers are not those of the model, but the same are equal.
+pub fn threads_difference(store: &Store, model: &Model) -> Result<Option<String>> {
+    use std::collections::BTreeMap;
+    let (mut bodies, mut arrivals) = (BTreeMap::new(), BTreeMap::new());
+    for account in ACCOUNTS {
+        let (mut have, mut want) = (BTreeMap::new(), BTreeMap::new());
+        for (id, mailbox) in model.mailboxes.iter().filter(|(_, m)| m.account == account) {
+            for row in store.messages(MailboxId(*id), Uid::MIN..=Uid::MAX, usize::MAX)? {
+                let arrival = mailbox.messages[&row.uid.get()].arrival;
+                let thread = store.threads(account, &[row.blob])?[0];
+                let wanted = model.threads.get(&(account, arrival)).copied().unwrap_or(arrival);
+                let same = *bodies.entry(row.blob).or_insert(arrival) == arrival
+                    && *arrivals.entry(arrival).or_insert(row.blob) == row.blob
+                    && *have.entry(thread).or_insert(wanted) == wanted
+                    && *want.entry(wanted).or_insert(thread) == thread;
+                if !same {
+                    return Ok(Some(format!("{thread:?} of {row:?}, arrival {arrival}, is not {wanted}")));
+                }
+            }
+        }
+    }
+    Ok(None)
+}

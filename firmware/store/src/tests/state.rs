@@ -1,4 +1,4 @@
-//! What accounts and mailboxes have besides mail: quotas, rights, annotations, the outgoing queue, what readers have seen.
+//! What accounts and mailboxes have besides mail: quotas, rights, annotations, the outgoing queue, what readers have seen, threads.
 
 use super::properties::{options, small};
 use super::sim::Sim;
@@ -343,5 +343,90 @@ fn what_is_seen_is_kept_in_few_runs() {
     let every_other: Vec<Uid> = all.iter().copied().step_by(2).collect();
     store.expunge(inbox, Expunge::These(&every_other)).unwrap();
     assert_eq!(store.unseen_for(inbox, OTHER).unwrap(), 0);
+    assert_eq!(store.check().unwrap(), Vec::<String>::new());
+}
+
+fn mail(own: &str, references: &[&str]) -> Vec<u8> {
+    let references: Vec<String> = references.iter().map(|id| format!("<{id}@a>")).collect();
+    format!("Message-ID: <{own}@a>\r\nReferences: {}\r\n\r\n{own}\r\n", references.join("\r\n ")).into_bytes()
+}
+
+#[test]
+fn answers_are_in_the_thread_of_their_question() {
+    let disk = Sim::new();
+    let store = open(&disk);
+    let inbox = inbox(&store);
+    store.ensure_account(OTHER, 1).unwrap();
+    let others = store.mailbox(OTHER, &MailboxName::inbox()).unwrap().unwrap().id;
+    let messages = [
+        mail("1", &[]),
+        mail("2", &["1"]),
+        // its question comes later, and another answer too
+        mail("5", &["3", "4"]),
+        mail("3", &[]),
+        mail("6", &["3"]),
+        // alone
+        b"Subject: no ids\r\n\r\n".to_vec(),
+        b"Subject: no ids\r\n\r\n".to_vec(),
+        // a second copy
+        mail("2", &[]),
+        // of two threads, that of the nearer
+        mail("7", &["3", "1"]),
+    ];
+    for message in &messages {
+        let both = [inbox, others].map(|m| target(m, Flags::default()));
+        store.deliver(draft(&store, message), &both).unwrap();
+    }
+    // answered by somebody who has only the answer
+    let answer = store.copy(others, &[uid(2)], mailbox(&store, "Archive"), 1).unwrap().uids[0].1;
+    everywhere(&disk, store, |store| {
+        for (account, mailbox) in [(ME, inbox), (OTHER, others)] {
+            let blobs: Vec<BlobId> =
+                store.messages(mailbox, Uid::MIN..=Uid::MAX, 99).unwrap().iter().map(|m| m.blob).collect();
+            let threads = store.threads(account, &blobs).unwrap();
+            let first: Vec<usize> =
+                threads.iter().map(|thread| threads.iter().position(|t| t == thread).unwrap()).collect();
+            assert_eq!(first, [0, 0, 2, 2, 2, 5, 6, 0, 0]);
+        }
+        let archive = mailbox(store, "Archive");
+        let copy = store.message(archive, answer).unwrap().unwrap().blob;
+        assert_eq!(copy.object_id(), store.message(inbox, uid(2)).unwrap().unwrap().blob.object_id());
+        assert_ne!(archive.object_id(), inbox.object_id());
+    });
+    let store = open(&disk);
+    let first = store.message(inbox, uid(1)).unwrap().unwrap().blob;
+    let second = store.message(inbox, uid(2)).unwrap().unwrap().blob;
+    assert_eq!(store.threads(ME, &[second]).unwrap()[0].object_id(), format!("T{:x}", first.0));
+    // the thread outlives the message it began with
+    store.expunge(inbox, Expunge::These(&[uid(1)])).unwrap();
+    let next = put(&store, inbox, &mail("8", &["2"]));
+    let next = store.message(inbox, next).unwrap().unwrap().blob;
+    assert_eq!(store.threads(ME, &[next]).unwrap()[0].0, first.0);
+    store.remove_account(OTHER).unwrap();
+    assert_eq!(store.threads(OTHER, &[second]).unwrap()[0].0, second.0);
+    assert_eq!(store.check().unwrap(), Vec::<String>::new());
+}
+
+#[test]
+fn ids_of_long_ago_are_forgotten() {
+    let store = Store::in_memory();
+    let inbox = inbox(&store);
+    let thread = |own: &str, references: &[&str]| {
+        let uid = put(&store, inbox, &mail(own, references));
+        let blob = store.message(inbox, uid).unwrap().unwrap().blob;
+        (blob.0, store.threads(ME, &[blob]).unwrap()[0].0)
+    };
+    let (question, _) = thread("question", &[]);
+    let known = limits::THREAD_GENERATION * u64::from(limits::THREAD_GENERATIONS - 1);
+    for n in 0..known {
+        assert_eq!(thread(&format!("a{n}"), &["question"]).1, question);
+    }
+    for n in 0..limits::THREAD_GENERATION {
+        thread(&format!("b{n}"), &[]);
+    }
+    let (late, its) = thread("late", &["question"]);
+    assert_eq!(late, its, "a thread of its own");
+    let young = format!("a{}", known - 1);
+    assert_eq!(thread("later", &[young.as_str()]).1, question, "by one that is still known");
     assert_eq!(store.check().unwrap(), Vec::<String>::new());
 }
