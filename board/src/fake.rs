@@ -1,5 +1,6 @@
 //! A board for tests: it says what it was told.
 
+use crate::hardware::Hardware;
 use crate::{Board, Network, Storage};
 use std::net::IpAddr;
 
@@ -10,6 +11,8 @@ pub struct FakeBoard {
     pub network: Network,
     /// What [`Board::storage`] answers.
     pub storage: Storage,
+    /// What [`Board::hardware`] answers.
+    pub hardware: Hardware,
 }
 
 impl FakeBoard {
@@ -17,7 +20,7 @@ impl FakeBoard {
     pub fn new(address: IpAddr) -> FakeBoard {
         let mut network = Network { host: "roost".chars().collect(), ..Network::default() };
         network.addresses.extend([address]);
-        FakeBoard { network, storage: Storage { total: 32_000_000_000, free: 16_000_000_000 } }
+        FakeBoard { network, storage: Storage { total: 32_000_000_000, free: 16_000_000_000 }, ..FakeBoard::default() }
     }
 }
 
@@ -27,5 +30,8 @@ impl Board for FakeBoard {
     }
     fn storage(&self) -> Storage {
         self.storage
+    }
+    fn hardware(&self) -> Hardware {
+        self.hardware.clone()
     }
 }

@@ -5,6 +5,7 @@
 pub mod blocks;
 pub mod boot_state;
 pub mod bundle;
+pub mod hardware;
 pub mod health;
 pub mod limits;
 pub mod slots;
@@ -25,6 +26,8 @@ pub trait Board: Send + Sync {
     fn network(&self) -> Network;
     /// The data partition.
     fn storage(&self) -> Storage;
+    /// How the hardware is.
+    fn hardware(&self) -> hardware::Hardware;
 }
 
 /// Name and addresses.

@@ -1,9 +1,12 @@
 //! The board as the Linux kernel describes it.
 
+mod hardware;
+
+use crate::hardware::Hardware;
 use crate::{Board, Network, Storage};
 use if_addrs::{IfOperStatus, Interface};
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The machine this runs on.
 #[derive(Debug)]
@@ -36,6 +39,11 @@ impl Board for LinuxBoard {
             }
             Err(_) => Storage::default(),
         }
+    }
+
+    fn hardware(&self) -> Hardware {
+        let device = rustix::fs::stat(&self.data).map(|data| data.st_dev);
+        hardware::look(Path::new("/"), device.unwrap_or(0))
     }
 }
 
@@ -75,6 +83,7 @@ mod tests {
         assert!(network.addresses.iter().any(IpAddr::is_loopback));
         assert!(network.addresses.is_sorted_by_key(IpAddr::is_loopback), "loopback last");
         assert_eq!(LinuxBoard::new("/no/such/folder").storage(), Storage::default());
+        assert_eq!(LinuxBoard::new("/no/such/folder").hardware().disk, None);
     }
 
     #[test]

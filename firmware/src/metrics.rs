@@ -1,10 +1,12 @@
 //! `GET /metrics`: the daemon's counters as OpenMetrics text.
 
 use crate::doors::Guests;
+use board::Board;
+use std::fmt::Display;
 use store::Stats;
 
 /// The text for these counters.
-pub fn render(stats: &Stats, guests: &Guests) -> String {
+pub fn render(stats: &Stats, guests: &Guests, board: &dyn Board) -> String {
     let mut text = String::new();
     let mut counter = |name: &str, unit: &str, help: &str, value: u64| {
         let unit_line = if unit.is_empty() { String::new() } else { format!("# UNIT roost_{name} {unit}\n") };
@@ -21,31 +23,74 @@ pub fn render(stats: &Stats, guests: &Guests) -> String {
     counter("catalogue_bytes", "bytes", "Octets written to the catalogue.", stats.catalogue_bytes);
     counter("log_syncs", "", "Flushes of the log.", stats.log_syncs);
     counter("checkpoints", "", "Durable commits of the catalogue.", stats.checkpoints);
-    let mut gauge = |name: &str, unit: &str, help: &str, value: u64| {
-        let unit_line = if unit.is_empty() { String::new() } else { format!("# UNIT roost_{name} {unit}\n") };
-        text.push_str(&format!(
-            "# TYPE roost_{name} gauge\n{unit_line}# HELP roost_{name} {help}\nroost_{name} {value}\n"
-        ));
-    };
-    gauge("messages", "", "Messages held, copies counted.", stats.messages);
-    gauge("message_bytes", "bytes", "Sizes of the messages held.", stats.message_bytes);
-    gauge("connections", "", "Connections now.", guests.count() as u64);
+    gauge(&mut text, "messages", "", "Messages held, copies counted.", stats.messages);
+    gauge(&mut text, "message_bytes", "bytes", "Sizes of the messages held.", stats.message_bytes);
+    gauge(&mut text, "connections", "", "Connections now.", guests.count());
+    hardware(&mut text, board);
     text.push_str("# EOF\n");
     text
+}
+
+/// What is known of the hardware.
+fn hardware(text: &mut String, board: &dyn Board) {
+    let (storage, hardware) = (board.storage(), board.hardware());
+    gauge(text, "storage_bytes", "bytes", "Size of the data's file system.", storage.total);
+    gauge(text, "storage_free_bytes", "bytes", "Of it, free for mail.", storage.free);
+    let disk = hardware.disk.unwrap_or_default();
+    if let Some(wear) = disk.wear {
+        let help = "Part of the disk's promised life that is used, at most.";
+        gauge(text, "disk_life_used_ratio", "ratio", help, f64::from(wear.used) / 100.0);
+    }
+    if let Some(faults) = disk.faults {
+        gauge(text, "storage_faults", "", "Faults that the data's file system has met since it was made.", faults);
+    }
+    if let Some(written) = disk.written {
+        gauge(
+            text,
+            "storage_written_bytes",
+            "bytes",
+            "Octets written to the data's file system since it was made.",
+            written,
+        );
+    }
+    if let Some(temperature) = hardware.temperature {
+        let help = "Of the hottest place that is measured.";
+        gauge(text, "temperature_celsius", "celsius", help, f64::from(temperature) / 1000.0);
+    }
+    if let Some(low) = hardware.undervoltage {
+        gauge(text, "undervoltage", "", "1 if the power supply is too weak.", u8::from(low));
+    }
+}
+
+fn gauge(text: &mut String, name: &str, unit: &str, help: &str, value: impl Display) {
+    let unit_line = if unit.is_empty() { String::new() } else { format!("# UNIT roost_{name} {unit}\n") };
+    let lines = format!("# TYPE roost_{name} gauge\n{unit_line}# HELP roost_{name} {help}\nroost_{name} {value}\n");
+    text.push_str(&lines);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use board::hardware::{Disk, Hardware, Reserve, Wear};
 
     #[test]
     fn every_sample_has_its_type_and_the_text_ends() {
-        let text = render(&Stats { deliveries: 7, ..Stats::default() }, &Guests::default());
+        let mut board = board::FakeBoard::new([192, 168, 1, 5].into());
+        let wear = Some(Wear { used: 30, reserve: Reserve::Normal });
+        let disk = Disk { wear, faults: Some(0), written: Some(1 << 40), ..Disk::default() };
+        board.hardware = Hardware { disk: Some(disk), temperature: Some(54_321), undervoltage: Some(true) };
+        let text = render(&Stats { deliveries: 7, ..Stats::default() }, &Guests::default(), &board);
         assert!(
             text.contains("# TYPE roost_deliveries counter\n") && text.contains("\nroost_deliveries_total 7\n"),
             "{text}"
         );
         assert!(text.contains("# UNIT roost_mail_bytes bytes\n"));
+        for sample in ["disk_life_used_ratio 0.3", "temperature_celsius 54.321", "undervoltage 1", "storage_faults 0"] {
+            assert!(text.contains(&format!("\nroost_{sample}\n")), "{sample} is not in\n{text}");
+        }
+        board.hardware = Hardware::default();
+        let text = render(&Stats::default(), &Guests::default(), &board);
+        assert!(!text.contains("temperature") && text.contains("storage_bytes"), "what is not known is not there");
         assert!(text.ends_with("\n# EOF\n"));
         for sample in text.lines().filter(|l| !l.starts_with('#')) {
             let name = sample.split(' ').next().unwrap().trim_end_matches("_total");

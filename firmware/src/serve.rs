@@ -188,7 +188,7 @@ fn pages(
 ) -> Result<web_ui::Server, String> {
     let port = |door: Door| door.port() + options.port_offset;
     let (store, doomed) = (house.store.clone(), house.store.clone());
-    let (guests, named, listen) = (guests.clone(), board.clone(), options.listen);
+    let (guests, named, measured, listen) = (guests.clone(), board.clone(), board.clone(), options.listen);
     let context = web_ui::Context {
         settings: house.settings.clone(),
         board: board.clone(),
@@ -203,7 +203,7 @@ fn pages(
             https: HTTPS + options.port_offset,
         },
         server_names: Box::new(move || reachable_names(certificate_names(&*named), listen)),
-        metrics: Box::new(move || metrics::render(&store.stats(), &guests)),
+        metrics: Box::new(move || metrics::render(&store.stats(), &guests, &*measured)),
         health: Box::new(move || doomed.health().map_err(|e| e.to_string())),
         time: web_time(time),
         updates: web_ui::Updates {

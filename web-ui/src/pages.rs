@@ -7,6 +7,7 @@ pub(crate) mod claim;
 pub(crate) mod devices;
 pub(crate) mod domain;
 pub(crate) mod entries;
+pub(crate) mod hardware;
 pub(crate) mod home;
 pub(crate) mod login;
 pub(crate) mod machine;

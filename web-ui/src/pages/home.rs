@@ -1,6 +1,6 @@
 //! The first page: where a visitor belongs, and for the owner how things are.
 
-use super::{Frame, called, in_link, next_step, size};
+use super::{Frame, called, hardware, in_link, next_step, size};
 use crate::answer::{Answer, Fault};
 use crate::session::Role;
 use crate::site::{Site, Visit};
@@ -46,6 +46,7 @@ fn page(site: &Site, visit: &Visit, config: &Config) -> Result<Answer, Fault> {
     if storage.total > 0 && storage.free < storage.total / 10 {
         worries.push(format!("The storage is nearly full: {} are left.", size(storage.free)));
     }
+    worries.extend(hardware::worries(&site.context.board.hardware()));
     let people = config.accounts.iter().map(|account| Person {
         name: called(account),
         address: account.address.to_string(),

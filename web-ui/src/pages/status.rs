@@ -1,7 +1,7 @@
 //! How the box is: storage, addresses, names, ports, version.
 
 use super::time::TimeTold;
-use super::{Frame, size};
+use super::{Frame, hardware, size};
 use crate::answer::{Answer, Fault};
 use crate::host;
 use crate::site::{Site, Visit};
@@ -12,6 +12,9 @@ use askama::Template;
 struct Page<'a> {
     frame: Frame,
     trouble: Option<String>,
+    /// What of the hardware needs the owner's attention, and all that it tells.
+    worries: Vec<String>,
+    hardware: Vec<(&'static str, String)>,
     used: String,
     free: String,
     total: String,
@@ -31,11 +34,14 @@ struct Page<'a> {
 
 pub(crate) fn show(site: &Site, visit: &Visit) -> Result<Answer, Fault> {
     let (network, storage) = (site.context.board.network(), site.context.board.storage());
+    let hardware = site.context.board.hardware();
     let used = storage.total.saturating_sub(storage.free);
     let ports = site.context.ports;
     Answer::page(&Page {
         frame: site.frame(visit, "Status", "/status"),
         trouble: (site.context.health)().err(),
+        worries: hardware::worries(&hardware),
+        hardware: hardware::told(&hardware),
         used: size(used),
         free: size(storage.free),
         total: size(storage.total),

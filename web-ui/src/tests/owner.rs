@@ -4,6 +4,7 @@ use super::browser::Browser;
 use super::setup::claimed;
 use super::{context, site};
 use crate::limits;
+use board::hardware::{Disk, DiskKind, Hardware};
 use embedded_svc::http::Method;
 use std::time::Duration;
 
@@ -127,6 +128,21 @@ fn the_status_page_tells_how_the_box_is() {
         page.shows(200, text);
     }
     owner.get("/").shows(200, "the disk is full");
+}
+
+#[test]
+fn the_owner_is_told_of_the_hardware() {
+    let mut context = context();
+    let mut board = board::FakeBoard::new([192, 168, 178, 40].into());
+    let card = Disk { kind: DiskKind::Sd, faults: Some(3), written: Some(2_000_000_000), ..Disk::default() };
+    board.hardware = Hardware { disk: Some(card), temperature: Some(48_312), undervoltage: Some(true) };
+    context.board = std::sync::Arc::new(board);
+    let (site, _) = site(context);
+    let mut owner = claimed(&site);
+    for text in ["SD card", "SD cards do not tell", "2.0 GB", "48 °C", "failed 3 times", "too weak"] {
+        owner.get("/status").shows(200, text);
+    }
+    owner.get("/").shows(200, "failed 3 times");
 }
 
 #[test]
