@@ -248,9 +248,12 @@ impl View {
     }
 
     /// Notes messages that are gone and not yet reported.
-    fn hold_gone(&mut self, vanished: &[Uid]) {
+    fn hold_gone(&mut self, vanished: &[(Uid, Uid)]) {
         let before = self.gone.len();
-        self.gone.extend(vanished.iter().filter(|uid| self.uids.binary_search(uid).is_ok()));
+        for (first, last) in vanished {
+            let from = self.uids.partition_point(|uid| uid < first);
+            self.gone.extend(self.uids[from..].iter().take_while(|uid| *uid <= last));
+        }
         if self.gone.len() > before {
             self.gone.sort_unstable();
             self.gone.dedup();
@@ -335,9 +338,8 @@ impl Places {
 }
 
 /// Writes which of the UIDs that a client knew have vanished (RFC 7162 §3.2.10).
-pub fn put_vanished_earlier(vanished: Vec<Uid>, known: &Runs, out: &mut Vec<u8>) {
-    let vanished = vanished.into_iter().map(|uid| uid.get()).filter(|&uid| known.contains(uid));
-    let vanished = Runs::from_ascending(vanished);
+pub fn put_vanished_earlier(vanished: &[(Uid, Uid)], known: &Runs, out: &mut Vec<u8>) {
+    let vanished = known.within(vanished.iter().map(|(first, last)| (first.get(), last.get())));
     if !vanished.is_empty() {
         put!(out, "* VANISHED (EARLIER) {vanished}\r\n");
     }

@@ -9,7 +9,7 @@ use crate::pages::rows;
 use crate::record::{
     Copied, Created, Deliver, Event, Expunged, Extent, FlagsSet, Moved, Ranges, Relocated, Renamed, Shared, ranges,
 };
-use crate::{access, queue, quota, seen, threads};
+use crate::{access, queue, quota, seen, threads, vanished};
 use redb::ReadableTable;
 use smol_str::{SmolStr, format_smolstr};
 
@@ -313,9 +313,7 @@ fn expunge(t: &mut Tables<'_>, e: &Expunged) -> Result<()> {
         mailbox.count(&row, false);
         forget(t, &row)?;
     }
-    for (first, last) in &e.uids {
-        t.vanished.insert((e.mailbox, e.modseq, *first), *last)?;
-    }
+    vanished::expunge(t, e.mailbox, e.modseq, &e.uids)?;
     seen::expunge(t, e.mailbox, &e.uids)?;
     mailbox.modseq = mailbox.modseq.max(e.modseq);
     t.put_mailbox(e.mailbox, &mailbox)?;
@@ -330,7 +328,7 @@ fn delete(t: &mut Tables<'_>, id: u32) -> Result<()> {
         forget(t, &row)?;
     }
     t.keywords.retain_in((id, 0)..=(id, u16::MAX), |_, _| false)?;
-    t.vanished.retain_in((id, 0, 0)..=(id, u64::MAX, u32::MAX), |_, _| false)?;
+    vanished::forget_mailbox(t, id)?;
     access::forget_mailbox(t, id, mailbox.account)?;
     seen::forget_mailbox(t, id)?;
     t.names.remove((mailbox.account, mailbox.name.as_str()))?;

@@ -23,7 +23,7 @@ pub const FILE: &str = "catalogue.redb";
 /// Stands beside it when the catalogue is not to be trusted.
 const SUSPECT: &str = "catalogue.suspect";
 /// The version of the tables; another one is rebuilt from the log.
-const VERSION: u32 = 8;
+const VERSION: u32 = 9;
 
 type Bytes = &'static [u8];
 /// One row: [`Meta`].

@@ -17,6 +17,7 @@ use crate::seen::SEEN;
 use crate::segment;
 use crate::snapshot;
 use crate::threads::{IDS, THREADS};
+use crate::vanished::FLOORS;
 use crate::writer::Shared;
 use redb::{
     AccessGuard, Key, ReadOnlyTable, ReadTransaction, ReadableTable, TableDefinition, TableError, TableHandle, Value,
@@ -77,6 +78,7 @@ fn compare(shared: &Shared, end: Position, view: &ReadTransaction, scratch: &Cat
     both.compare(SEEN, &mut faults, |(m, a, _)| format!("what account {a} has seen in mailbox {m}"), plain)?;
     both.compare(THREADS, &mut faults, |(b, a)| format!("the thread of message body {b:#x} in account {a}"), plain)?;
     both.compare(IDS, &mut faults, |(a, _, id)| format!("the thread of id {id:#x} in account {a}"), plain)?;
+    both.compare(FLOORS, &mut faults, |m| format!("what mailbox {m} remembers of removals"), plain)?;
     faults.extend(wrong_counts(view)?);
     faults.extend(wrong_hashes(view)?);
     let counted =

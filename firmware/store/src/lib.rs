@@ -41,6 +41,7 @@ mod structures;
 mod tests;
 mod threads;
 mod tuning;
+mod vanished;
 mod writer;
 
 pub use access::{EntryName, Rights};
@@ -302,6 +303,7 @@ impl Store {
         self.inner.shared.claim_recent(mailbox)
     }
     /// What happened after `since`: new and changed rows (ascending UID), vanished UIDs, the MODSEQ this answer is complete to.
+    /// Where that is longer ago than is remembered, all UIDs that are not there have vanished.
     pub fn changes_since(&self, mailbox: MailboxId, since: ModSeq) -> Result<Changes> {
         self.inner.shared.changes_since(mailbox, since, None)
     }

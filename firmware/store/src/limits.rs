@@ -50,6 +50,8 @@ pub const MESSAGE_ID: usize = 998;
 pub const THREAD_GENERATION: u64 = if cfg!(test) { 8 } else { 16_384 };
 /// So many times as many ids are known.
 pub const THREAD_GENERATIONS: u32 = if cfg!(test) { 3 } else { 8 };
+/// Ranges of UIDs remembered of messages that are gone from a mailbox.
+pub const VANISHED: usize = if cfg!(test) { 12 } else { 2_048 };
 /// Octets of a log segment after which the next group of records begins a new one; a segment is longer by at most one group.
 pub const SEGMENT: u32 = 32 * 1024 * 1024;
 /// Every flush of the log is padded to a multiple of this, so that no durable block is written again.

@@ -206,8 +206,8 @@ pub struct Changes {
     pub highest_modseq: ModSeq,
     /// New and changed rows, ascending UID.
     pub changed: Vec<Message>,
-    /// UIDs expunged since (may name some that were already gone), ascending.
-    pub vanished: Vec<Uid>,
+    /// First and last of UIDs expunged since (may name some that were already gone), ascending.
+    pub vanished: Vec<(Uid, Uid)>,
 }
 
 /// What the store wrote, by cause, in octets, and what it holds.

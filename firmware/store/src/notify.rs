@@ -5,7 +5,7 @@ use crate::catalogue::Change;
 use crate::disk::lock;
 use crate::limits;
 use crate::model::MailboxId;
-use crate::record::Ranges;
+use crate::record::{Ranges, joined};
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
@@ -118,16 +118,16 @@ impl Recent {
         *lock(&self.inner) = RecentInner::default();
     }
 
-    /// UIDs changed and vanished in `(since, until]`; `None` if that is not known any more.
-    pub fn between(&self, mailbox: MailboxId, since: u64, until: u64) -> Option<(BTreeSet<u32>, BTreeSet<u32>)> {
+    /// UIDs changed and vanished in `(since, until]`, ascending; `None` if that is not known any more.
+    pub fn between(&self, mailbox: MailboxId, since: u64, until: u64) -> Option<(Ranges, Ranges)> {
         let inner = lock(&self.inner);
         let ring = inner.by_mailbox.get(&mailbox.0).filter(|r| r.since <= since)?;
-        let (mut changed, mut vanished) = (BTreeSet::new(), BTreeSet::new());
+        let (mut changed, mut vanished) = (Ranges::new(), Ranges::new());
         for (_, new, gone) in ring.changes.iter().filter(|(m, ..)| *m > since && *m <= until) {
-            changed.extend(new.iter().flat_map(|(a, b)| *a..=*b));
-            vanished.extend(gone.iter().flat_map(|(a, b)| *a..=*b));
+            changed.extend_from_slice(new);
+            vanished.extend_from_slice(gone);
         }
-        Some((changed, vanished))
+        Some((joined(changed), joined(vanished)))
     }
 }
 

@@ -4,13 +4,14 @@ use crate::StoreError;
 use crate::body::Hash;
 use crate::catalogue::{
     self, BLOBS, HASHES, KEYWORDS, Keywords, MAILBOXES, META, MailboxRow, NAMES, Reader, Row, SHARED, SUBSCRIPTIONS,
-    SharedRow, VANISHED, keywords, mailbox_row, message, names,
+    SharedRow, keywords, mailbox_row, message, names,
 };
 use crate::model::*;
-use crate::pages::{MESSAGES, row, rows, uids};
+use crate::pages::{MESSAGES, rows, uids};
 use crate::plan::uid_validity;
 use crate::seen::Viewer;
 use crate::structures::Structure;
+use crate::vanished;
 use crate::writer::Shared;
 use redb::{ReadOnlyTable, TableError};
 use std::collections::BTreeSet;
@@ -168,7 +169,7 @@ impl Shared {
     /// Changes after a MODSEQ.
     pub fn changes_since(&self, mailbox: MailboxId, since: ModSeq, account: Option<AccountId>) -> Result<Changes> {
         let reader = self.read_catalogue()?;
-        let highest = mailbox_in(&reader, mailbox)?.modseq;
+        let MailboxRow { modseq: highest, uid_next, .. } = mailbox_in(&reader, mailbox)?;
         let mut changes = Changes { highest_modseq: ModSeq(highest), ..Changes::default() };
         if highest <= since.0 {
             return Ok(changes);
@@ -185,31 +186,16 @@ impl Shared {
         };
         let vanished = match self.recent.between(mailbox, since.0, highest) {
             Some((changed, vanished)) => {
-                for uid in changed {
-                    if let Some(row) = row(&table, mailbox.0, uid)? {
-                        add(uid, row)?;
-                    }
-                }
+                changed.into_iter().try_for_each(|uids| rows(&table, mailbox.0, uids, &mut add))?;
                 vanished
             }
             None => {
                 rows(&table, mailbox.0, (0, u32::MAX), add)?;
-                self.vanished_since(&reader, mailbox, since)?
+                vanished::since(&reader, mailbox, since, uid_next)?
             }
         };
-        changes.vanished = vanished.into_iter().filter_map(Uid::new).collect();
+        changes.vanished = vanished.into_iter().filter_map(|(a, b)| Some((Uid::new(a)?, Uid::new(b)?))).collect();
         Ok(changes)
-    }
-
-    fn vanished_since(&self, reader: &Reader<'_>, mailbox: MailboxId, since: ModSeq) -> Result<BTreeSet<u32>> {
-        let mut gone = BTreeSet::new();
-        let Some(table) = table(reader, VANISHED)? else { return Ok(gone) };
-        let after = (mailbox.0, since.0.saturating_add(1), 0);
-        for entry in table.range(after..=(mailbox.0, u64::MAX, u32::MAX))? {
-            let (first, last) = entry?;
-            gone.extend(first.value().2..=last.value());
-        }
-        Ok(gone)
     }
 
     /// Rows.

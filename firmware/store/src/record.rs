@@ -265,6 +265,19 @@ pub fn ranges(ascending: impl IntoIterator<Item = u32>) -> Ranges {
     out
 }
 
+/// The same numbers in ascending ranges that do not touch.
+pub fn joined(mut all: Ranges) -> Ranges {
+    all.sort_unstable();
+    all.dedup_by(|next, before| {
+        let touches = next.0 <= before.1.saturating_add(1);
+        if touches {
+            before.1 = before.1.max(next.1);
+        }
+        touches
+    });
+    all
+}
+
 /// Flags as logged.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LoggedFlags {

@@ -19,6 +19,7 @@ use crate::scan::Scanner;
 use crate::seen::{self, Run, SEEN};
 use crate::segment::{self, Pointer, Segments};
 use crate::threads::{self, IDS, THREADS};
+use crate::vanished::{self, FLOORS};
 use redb::{Key, ReadTransaction, ReadableTable, TableDefinition, TableError, Value};
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
@@ -30,7 +31,7 @@ type Result<T, E = StoreError> = std::result::Result<T, E>;
 /// Rows in one record.
 const PAGE: usize = 1_000;
 /// Kinds of rows.
-const TABLES: u8 = 15;
+const TABLES: u8 = 16;
 
 /// Rows of one table.
 #[derive(Debug, Serialize, Deserialize)]
@@ -65,6 +66,8 @@ pub enum Rows {
     Threads(Vec<((u64, u32), u64)>),
     /// Ids of messages: account, generation, hash, thread.
     Ids(Vec<((u32, u32, u64), u64)>),
+    /// Mailbox, and the MODSEQ up to which it does not remember what went.
+    Floors(Vec<(u32, u64)>),
 }
 
 impl Rows {
@@ -85,6 +88,7 @@ impl Rows {
             Rows::Seen(v) => v.len(),
             Rows::Threads(v) => v.len(),
             Rows::Ids(v) => v.len(),
+            Rows::Floors(v) => v.len(),
         }
     }
 }
@@ -168,7 +172,8 @@ fn rows_after(view: &ReadTransaction, which: u8, last: Option<&Rows>) -> Result<
         11 => next!(view, last, Queue, QUEUE, |(e, _)| *e, |e, row| Ok((e, value(row)?))),
         12 => next!(view, last, Seen, SEEN, |(k, _)| *k, |k, runs| Ok((k, value(runs)?))),
         13 => next!(view, last, Threads, THREADS, |(k, _)| *k, |k, thread| Ok((k, thread))),
-        _ => next!(view, last, Ids, IDS, |(k, _)| *k, |k, thread| Ok((k, thread))),
+        14 => next!(view, last, Ids, IDS, |(k, _)| *k, |k, thread| Ok((k, thread))),
+        _ => next!(view, last, Floors, FLOORS, |(m, _)| *m, |m, (floor, _)| Ok((m, floor))),
     })
 }
 
@@ -278,9 +283,7 @@ fn insert(catalogue: &Catalogue, rows: Rows) -> Result<()> {
             Rows::Keywords(v) => {
                 v.iter().try_for_each(|(m, n, w)| t.keywords.insert((*m, *n), w.as_str()).map(drop))?
             }
-            Rows::Vanished(v) => {
-                v.into_iter().try_for_each(|(m, n, first, last)| t.vanished.insert((m, n, first), last).map(drop))?;
-            }
+            Rows::Vanished(v) => v.iter().try_for_each(|(m, n, a, b)| vanished::load(&mut t, (*m, *n, *a), *b))?,
             Rows::Messages(v) => {
                 for (mailbox, uid, row) in v {
                     t.put_row(mailbox, uid, &row)?;
@@ -310,6 +313,7 @@ fn insert(catalogue: &Catalogue, rows: Rows) -> Result<()> {
             Rows::Seen(v) => v.iter().try_for_each(|(key, runs)| seen::load(&mut t, *key, runs))?,
             Rows::Threads(v) => v.into_iter().try_for_each(|(key, thread)| t.threads.insert(key, thread).map(drop))?,
             Rows::Ids(v) => v.iter().try_for_each(|(key, thread)| threads::load_id(&mut t, *key, *thread))?,
+            Rows::Floors(v) => v.iter().try_for_each(|(m, floor)| vanished::load_floor(&mut t, *m, *floor))?,
         }
         let (lsn, end) = (t.meta.lsn, t.meta.end);
         t.finish(lsn, end)?;

@@ -106,6 +106,17 @@ impl Runs {
         after > 0 && n <= self.0[after - 1].1
     }
 
+    /// What is in the set and in ascending ranges too.
+    pub fn within(&self, ranges: impl IntoIterator<Item = (u32, u32)>) -> Runs {
+        let mut both = Vec::new();
+        for (first, last) in ranges {
+            let from = self.0.partition_point(|run| run.1 < first);
+            let overlapping = self.0[from..].iter().take_while(|run| run.0 <= last);
+            both.extend(overlapping.map(|run| (run.0.max(first), run.1.min(last))));
+        }
+        Runs::from_ranges(both)
+    }
+
     /// Whether nothing is in the set.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

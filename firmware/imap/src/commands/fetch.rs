@@ -102,7 +102,7 @@ fn vanished(
         return Err(Answer::bad("VANISHED needs UID FETCH, CHANGEDSINCE and ENABLE QRESYNC"));
     };
     let gone = store.changes_since(view.mailbox, ModSeq(since))?.vanished;
-    view::put_vanished_earlier(gone, &args.set.resolve_ever(), out);
+    view::put_vanished_earlier(&gone, &args.set.resolve_ever(), out);
     Ok(())
 }
 

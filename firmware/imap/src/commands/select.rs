@@ -64,7 +64,7 @@ fn resync(env: Env<'_>, view: &View, known: Qresync, answer: Answer, out: &mut V
     let all = SequenceSet::new(vec![(Bound::Number(1), Bound::Number(u32::MAX))]);
     let uids = known.known_uids.unwrap_or(all);
     let vanished = env.store.changes_since(view.mailbox, ModSeq(known.modseq))?.vanished;
-    view::put_vanished_earlier(vanished, &uids.resolve_ever(), out);
+    view::put_vanished_earlier(&vanished, &uids.resolve_ever(), out);
     let places = view.places(Numbers::Uid, &uids).ok_or_else(super::no_such_number)?;
     Ok(fetch::resync(places, known.modseq, answer))
 }

@@ -151,3 +151,27 @@ fn all_that_vanished_is_told_also_above_what_is_left() {
         ",
     );
 }
+
+#[test]
+fn who_was_away_longer_than_is_remembered_hears_of_all_that_is_gone() {
+    let mut world = World::new();
+    world.mail("anna", "INBOX", "m");
+    let store = world.context.store.clone();
+    let inbox = store.mailbox(store::AccountId(1), &store::MailboxName::inbox()).unwrap().unwrap();
+    for _ in 0..14 {
+        let all = store.snapshot(inbox.id).unwrap().uids;
+        store.copy(inbox.id, &all, inbox.id, 1).unwrap();
+    }
+    let all = store.snapshot(inbox.id).unwrap().uids;
+    let since = store.status(inbox.id).unwrap().highest_modseq.0;
+    let odd: Vec<store::Uid> = all.iter().copied().step_by(2).collect();
+    // more than is remembered in memory, too
+    assert!(odd.len() > store::limits::VANISHED.max(store::limits::RECENT_CHANGES / 8 + 1));
+    let (first, rest) = odd.split_at(1);
+    store.expunge(inbox.id, store::Expunge::These(first)).unwrap();
+    store.expunge(inbox.id, store::Expunge::These(rest)).unwrap();
+    world.send("anna", b"a ENABLE QRESYNC\r\n");
+    let command = format!("b SELECT INBOX (QRESYNC ({} {since} 1:10))\r\n", inbox.uid_validity.0);
+    let told = world.send("anna", command.as_bytes());
+    assert!(told.contains("* VANISHED (EARLIER) 1,3,5,7,9\r\n"), "{told}");
+}

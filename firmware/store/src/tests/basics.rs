@@ -146,7 +146,7 @@ fn move_takes_away_from_the_source() {
     let moved = store.move_messages(inbox, &[uid(1), uid(3)], trash, 7).unwrap();
     assert_eq!(moved.uids, [(uid(1), uid(1)), (uid(3), uid(2))]);
     assert_eq!(numbers(&store.snapshot(inbox).unwrap().uids), [2]);
-    assert_eq!(numbers(&store.changes_since(inbox, since).unwrap().vanished), [1, 3]);
+    assert_eq!(gone(&store.changes_since(inbox, since).unwrap()), [1, 3]);
     assert_eq!(get(&store, trash, uid(2)), b"m");
     let within = store.move_messages(inbox, &[uid(2)], inbox, 7).unwrap();
     assert_eq!(within.uids, [(uid(2), uid(4))]);
@@ -190,7 +190,7 @@ fn changes_since_any_moment() {
         for _ in 0..2 {
             let changes = store.changes_since(inbox, since).unwrap();
             assert_eq!(changes.changed.iter().map(|m| m.uid.get()).collect::<Vec<_>>(), changed);
-            assert_eq!(numbers(&changes.vanished), vanished);
+            assert_eq!(gone(&changes), vanished);
             // once more from the tables instead of from memory
             store.inner.shared.recent.clear();
         }
@@ -259,7 +259,7 @@ fn renaming_inbox_leaves_an_empty_inbox() {
     store.rename_mailbox(ME, &name("INBOX"), &name("old/mail"), 300).unwrap();
     assert_eq!(mailbox(&store, "INBOX"), inbox);
     assert_eq!(store.status(inbox).unwrap().messages, 0);
-    assert_eq!(numbers(&store.changes_since(inbox, since).unwrap().vanished), [1, 2]);
+    assert_eq!(gone(&store.changes_since(inbox, since).unwrap()), [1, 2]);
     let old = mailbox(&store, "old/mail");
     assert_eq!(get(&store, old, uid(2)), b"2");
     assert_eq!(store.check().unwrap(), Vec::<String>::new());

@@ -31,6 +31,10 @@ fn numbers(uids: &[Uid]) -> Vec<u32> {
     uids.iter().map(|u| u.get()).collect()
 }
 
+fn gone(changes: &Changes) -> Vec<u32> {
+    changes.vanished.iter().flat_map(|(first, last)| first.get()..=last.get()).collect()
+}
+
 fn target(mailbox: MailboxId, flags: Flags) -> Target {
     Target { mailbox, flags, internal_date: 5, save_date: 6 }
 }

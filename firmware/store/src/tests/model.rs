@@ -45,6 +45,9 @@ pub struct ModelBox {
     pub messages: BTreeMap<u32, ModelMessage>,
     /// UID and MODSEQ of what is gone.
     pub vanished: Vec<(u32, u64)>,
+    /// MODSEQ and number of the ranges remembered, and the MODSEQ up to which none is.
+    remembered: Vec<(u64, usize)>,
+    floor: u64,
     pub keywords: BTreeSet<Keyword>,
 }
 
@@ -280,6 +283,8 @@ impl Model {
             modseq: 1,
             messages: BTreeMap::new(),
             vanished: Vec::new(),
+            remembered: Vec::new(),
+            floor: 0,
             keywords: BTreeSet::new(),
         };
         self.mailboxes.insert(self.last_mailbox, new);
@@ -606,6 +611,30 @@ impl ModelBox {
             self.messages.remove(uid);
             self.vanished.push((*uid, self.modseq));
         }
+        self.remember(crate::record::ranges(gone.iter().copied()).len());
+    }
+
+    fn remember(&mut self, ranges: usize) {
+        self.remembered.push((self.modseq, ranges));
+        let sum = |remembered: &[(u64, usize)]| remembered.iter().map(|(_, n)| n).sum::<usize>();
+        if ranges > limits::VANISHED {
+            self.remembered.clear();
+            self.floor = self.modseq;
+        } else if sum(&self.remembered) > limits::VANISHED {
+            while sum(&self.remembered) > limits::VANISHED / 4 * 3 {
+                self.floor = self.remembered.remove(0).0;
+            }
+        }
+    }
+
+    /// UIDs that are said to have vanished after a MODSEQ.
+    fn gone_since(&self, since: u64) -> Vec<u32> {
+        let mut gone: Vec<u32> = match since < self.floor {
+            true => (1..self.uid_next).filter(|uid| !self.messages.contains_key(uid)).collect(),
+            false => self.vanished.iter().filter(|(_, m)| *m > since).map(|(u, _)| *u).collect(),
+        };
+        gone.sort_unstable();
+        gone
     }
 
     fn flags(&mut self, uids: &[Uid], change: &FlagChange, since: Option<ModSeq>) -> Option<Answer> {
@@ -714,11 +743,14 @@ fn mailbox_difference(store: &Store, account: AccountId, have: &Mailbox, want: &
     }
     for since in [0, want.modseq.saturating_sub(3)] {
         let changes = store.changes_since(have.id, ModSeq(since))?;
-        let mut vanished: Vec<u32> = want.vanished.iter().filter(|(_, m)| *m > since).map(|(u, _)| *u).collect();
-        vanished.sort_unstable();
+        let exactly: Vec<u32> = want.vanished.iter().filter(|(_, m)| *m > since).map(|(u, _)| *u).collect();
+        let vanished = want.gone_since(since);
         let new: Vec<u32> = want.messages.iter().filter(|(_, m)| m.modseq > since).map(|(u, _)| *u).collect();
         let changed: Vec<u32> = changes.changed.iter().map(|m| m.uid.get()).collect();
-        if super::numbers(&changes.vanished) != vanished || changed != new {
+        // what happened lately is known exactly, as long as the store was not opened anew
+        let have = gone(&changes);
+        let told = have == vanished || have.len() == exactly.len() && exactly.iter().all(|uid| have.contains(uid));
+        if !told || changed != new {
             return Ok(Some(format!("changes since {since}: {changes:?}, not {new:?} {vanished:?}")));
         }
     }

@@ -1,4 +1,4 @@
-//! What accounts and mailboxes have besides mail: quotas, rights, annotations, the outgoing queue, what readers have seen, threads.
+//! What accounts and mailboxes have besides mail: quotas, rights, annotations, the outgoing queue, what readers have seen, threads, what vanished.
 
 use super::properties::{options, small};
 use super::sim::Sim;
@@ -429,4 +429,46 @@ fn ids_of_long_ago_are_forgotten() {
     let young = format!("a{}", known - 1);
     assert_eq!(thread("later", &[young.as_str()]).1, question, "by one that is still known");
     assert_eq!(store.check().unwrap(), Vec::<String>::new());
+}
+
+#[test]
+fn what_vanished_is_remembered_down_to_a_floor() {
+    let disk = Sim::new();
+    let store = open(&disk);
+    let inbox = inbox(&store);
+    let all: Vec<Uid> = (0..80).map(|n| put(&store, inbox, &[n])).collect();
+    let mut before = Vec::new();
+    // one by one, and never two neighbours
+    for uid in all.iter().step_by(2).take(limits::VANISHED + 1) {
+        before.push(store.status(inbox).unwrap().highest_modseq);
+        store.expunge(inbox, Expunge::These(&[*uid])).unwrap();
+    }
+    let went: Vec<u32> = (0..=limits::VANISHED as u32).map(|n| 1 + n * 2).collect();
+    let kept = limits::VANISHED / 4 * 3;
+    everywhere(&disk, store, |store| {
+        for (n, since) in before.iter().enumerate() {
+            let told = gone(&store.changes_since(inbox, *since).unwrap());
+            // since the start of the store it is known exactly; after it, down to the floor
+            let exact = told == went[n..];
+            assert!(exact || n + kept <= limits::VANISHED && told == went, "{n}: {told:?}");
+        }
+    });
+    let store = open(&disk);
+    assert_eq!(gone(&store.changes_since(inbox, before[went.len() - kept]).unwrap()), went[went.len() - kept..]);
+    assert_eq!(gone(&store.changes_since(inbox, before[went.len() - kept - 1]).unwrap()), went);
+    // more at once than is remembered at all
+    let since = store.status(inbox).unwrap().highest_modseq;
+    let many: Vec<Uid> = all.iter().copied().skip(went.len() * 2).step_by(2).collect();
+    assert!(many.len() > limits::VANISHED);
+    store.expunge(inbox, Expunge::These(&many)).unwrap();
+    assert_eq!(gone(&store.changes_since(inbox, since).unwrap()).len(), many.len(), "it was just now");
+    store.close().unwrap();
+    let store = open(&disk);
+    assert_eq!(gone(&store.changes_since(inbox, since).unwrap()).len(), many.len() + went.len());
+    // the table is as small as that; the next one is remembered
+    let since = store.status(inbox).unwrap().highest_modseq;
+    store.expunge(inbox, Expunge::These(&[uid(2)])).unwrap();
+    everywhere(&disk, store, |store| {
+        assert_eq!(gone(&store.changes_since(inbox, since).unwrap()), [2]);
+    });
 }
