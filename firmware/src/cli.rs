@@ -20,7 +20,7 @@ Roost holds a household's mail and serves it to every mail program on the LAN.
   roost app-password add ADDRESS NAME --data DIR
   roost import --account ADDRESS FILE|DIR... --data DIR
   roost check --data DIR
-  roost stats --json --data DIR
+  roost stats --json [--endurance-tb TERABYTES] --data DIR
   roost rescue LOG-DIR OUT-DIR
   roost update FILE|-         (on a board: installs a signed update, restarts into it)
   roost slots                 (on a board: what runs, and what is in the other slot)
@@ -57,6 +57,7 @@ pub enum Command {
 #[derive(Default)]
 struct Flags {
     data: Option<PathBuf>,
+    endurance: Option<u64>,
     port_offset: u16,
     listen: Option<std::net::IpAddr>,
     password_stdin: bool,
@@ -102,7 +103,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, String
             Ok(Command::Import { data: data()?, account, paths: flags.words[1..].iter().map(PathBuf::from).collect() })
         }
         ["check"] => ask(Request::Check),
-        ["stats"] => ask(Request::Stats),
+        ["stats"] => ask(Request::Stats { endurance: flags.endurance }),
         ["rescue", from, to] => Ok(Command::Rescue { from: from.into(), to: to.into() }),
         other => Err(format!("{:?} is not a command (roost --help shows what there is)", other.join(" "))),
     }
@@ -118,6 +119,14 @@ fn flags(args: impl IntoIterator<Item = OsString>) -> Result<Flags, lexopt::Erro
             Long("listen") => flags.listen = Some(parser.value()?.parse()?),
             Long("password-stdin") => flags.password_stdin = true,
             Long("account") => flags.account = Some(parser.value()?.parse_with(address)?),
+            Long("endurance-tb") => {
+                let terabytes: f64 = parser.value()?.parse()?;
+                let octets = terabytes * 1e12;
+                if !(1e9..1e18).contains(&octets) {
+                    return Err(format!("--endurance-tb {terabytes}: terabytes that the card's maker promises").into());
+                }
+                flags.endurance = Some(octets as u64);
+            }
             Long("json") => {} // the only form there is; named so that a readable one can come
             Long("help") | Short('h') => flags.help = true,
             Long("version") | Short('V') => flags.version = true,

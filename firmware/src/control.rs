@@ -5,6 +5,7 @@
 //! Both ways end in [`serve`]: without a daemon it runs on a thread of the same process, over a pair of sockets.
 
 use crate::data_dir::{DataDir, House};
+use crate::endurance;
 use crate::limits;
 use auth::Address;
 use auth::password::PasswordHash;
@@ -32,8 +33,8 @@ pub enum Request {
     Import { account: Address },
     /// Verifies everything.
     Check,
-    /// The store's counters.
-    Stats,
+    /// The store's counters, and an estimate of the card's life from the octets that its maker promises.
+    Stats { endurance: Option<u64> },
     /// Whether the store takes mail; name and password for one login from this machine, if there is an account.
     Probe,
 }
@@ -213,9 +214,9 @@ impl Desk<'_> {
             Request::Import { account } => self.import(&account),
             Request::Check => self.check(),
             Request::Probe => self.probe(),
-            Request::Stats => {
-                let stats = serde_json::to_string(&self.house.store.stats()).map_err(|e| e.to_string())?;
-                self.line(stats)
+            Request::Stats { endurance } => {
+                let stats = endurance::with_estimates(&self.house.store.stats(), endurance);
+                self.line(stats.map_err(|e| e.to_string())?.to_string())
             }
         }
     }

@@ -7,6 +7,7 @@ mod connection;
 mod control;
 mod data_dir;
 mod doors;
+mod endurance;
 mod import;
 mod keeper;
 mod limits;

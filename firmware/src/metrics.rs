@@ -1,6 +1,7 @@
 //! `GET /metrics`: the daemon's counters as OpenMetrics text.
 
 use crate::doors::Guests;
+use crate::endurance;
 use board::Board;
 use std::fmt::Display;
 use store::Stats;
@@ -23,9 +24,21 @@ pub fn render(stats: &Stats, guests: &Guests, board: &dyn Board) -> String {
     counter("catalogue_bytes", "bytes", "Octets written to the catalogue.", stats.catalogue_bytes);
     counter("log_syncs", "", "Flushes of the log.", stats.log_syncs);
     counter("checkpoints", "", "Durable commits of the catalogue.", stats.checkpoints);
+    let life = stats.lifetime;
+    counter("lifetime_written_bytes", "bytes", "Octets written since the store was made.", life.written_bytes);
+    counter("lifetime_received_bytes", "bytes", "Octets of mail that came since then.", life.received_bytes);
+    counter("lifetime_open_seconds", "seconds", "Seconds that the store was open since then.", life.open_seconds);
     gauge(&mut text, "messages", "", "Messages held, copies counted.", stats.messages);
     gauge(&mut text, "message_bytes", "bytes", "Sizes of the messages held.", stats.message_bytes);
     gauge(&mut text, "connections", "", "Connections now.", guests.count());
+    if let Some(written) = endurance::amplification(&life) {
+        let help = "Octets written for each octet of mail, since the store was made.";
+        gauge(&mut text, "amplification", "", help, written);
+    }
+    if let Some(years) = endurance::estimate(stats, None) {
+        let help = "Years that a card of this size lasts at the rate until now.";
+        gauge(&mut text, "card_life_years", "years", help, years);
+    }
     hardware(&mut text, board);
     text.push_str("# EOF\n");
     text

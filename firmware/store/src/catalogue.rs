@@ -70,6 +70,8 @@ pub struct Meta {
     pub live: u64,
     /// Octets that none has any more, since space was last given back.
     pub dead: u64,
+    /// What the store cost its disk up to the last checkpoint.
+    pub lifetime: Lifetime,
 }
 
 impl Meta {

@@ -23,6 +23,10 @@ pub trait Disk: Debug + Send + Sync {
     fn sync_names(&self) -> io::Result<()>;
     /// Octets free for new files.
     fn free(&self) -> io::Result<u64>;
+    /// Octets of the whole file system; 0 if that is not known.
+    fn size(&self) -> u64 {
+        0
+    }
     /// Gives up the lock that keeps other processes away.
     fn release(&self) {}
 }
@@ -109,6 +113,10 @@ impl Disk for Directory {
     fn free(&self) -> io::Result<u64> {
         let stat = rustix::fs::statvfs(&self.dir)?;
         Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+
+    fn size(&self) -> u64 {
+        rustix::fs::statvfs(&self.dir).map_or(0, |stat| stat.f_blocks.saturating_mul(stat.f_frsize))
     }
 
     fn release(&self) {

@@ -235,6 +235,21 @@ pub struct Stats {
     pub messages: u64,
     /// Their sizes, octets.
     pub message_bytes: u64,
+    /// Octets of the file system that it is on; 0 if that is not known.
+    pub disk_bytes: u64,
+    /// Since the store, or its catalogue, was made.
+    pub lifetime: Lifetime,
+}
+
+/// What a store cost its disk since its catalogue was made, up to the last checkpoint and from its opening on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lifetime {
+    /// Octets written to log and catalogue.
+    pub written_bytes: u64,
+    /// Octets of the messages delivered or appended, as they came.
+    pub received_bytes: u64,
+    /// Seconds that it was open.
+    pub open_seconds: u64,
 }
 
 impl Uid {

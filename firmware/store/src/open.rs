@@ -14,6 +14,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, mpsc};
+use std::time::Instant;
 
 const FORMAT: &str = "FORMAT";
 
@@ -68,6 +69,7 @@ pub fn open_tuned(disk: Arc<dyn Disk>, options: Options, tuning: Tuning) -> Resu
     log.skip_to_newest()?;
     // the catalogue's name, and those of segments made just before a crash
     disk.sync_names()?;
+    let before = catalogue.progress(store)?.lifetime;
     let shared = Arc::new(Shared {
         options,
         segments,
@@ -77,6 +79,8 @@ pub fn open_tuned(disk: Arc<dyn Disk>, options: Options, tuning: Tuning) -> Resu
         floors: Floors::default(),
         structures: Structures::default(),
         drafts: Default::default(),
+        before,
+        opened: Instant::now(),
         deliveries: Default::default(),
         received: Default::default(),
         checkpoints: Default::default(),

@@ -325,6 +325,19 @@ impl Shared {
             deliveries: self.deliveries.load(Relaxed),
             messages: meta.messages,
             message_bytes: meta.message_bytes,
+            disk_bytes: self.segments.disk().size(),
+            lifetime: self.lifetime(),
+        }
+    }
+
+    /// What it cost the disk until now.
+    pub fn lifetime(&self) -> Lifetime {
+        let written = self.log.bytes.load(Relaxed) + self.catalogue.written.load(Relaxed);
+        let before = &self.before;
+        Lifetime {
+            written_bytes: before.written_bytes.saturating_add(written),
+            received_bytes: before.received_bytes.saturating_add(self.received.load(Relaxed)),
+            open_seconds: before.open_seconds.saturating_add(self.opened.elapsed().as_secs()),
         }
     }
 }

@@ -5,6 +5,7 @@ use crate::catalogue::{Catalogue, Change, Tables, commit_durably, commit_lazily}
 use crate::jobs::{Answer, Job, Reply};
 use crate::learn::Learner;
 use crate::log::{Log, LogCounters, LogError, Mark};
+use crate::model::Lifetime;
 use crate::notify::{Floors, Recent, Watchers};
 use crate::reclaim::{ReclaimError, reclaim};
 use crate::replay::replay;
@@ -48,6 +49,10 @@ pub struct Shared {
     pub reclaims: AtomicU64,
     /// Messages on their way in.
     pub drafts: AtomicUsize,
+    /// What it had cost its disk when it was opened.
+    pub before: Lifetime,
+    /// When that was.
+    pub opened: Instant,
     /// What the log wrote.
     pub log: Arc<LogCounters>,
     /// The store was closed.
@@ -530,6 +535,9 @@ impl Writer {
                     tables.put_mailbox(*mailbox, &row)?;
                 }
             }
+            tables.meta.lifetime = self.shared.lifetime();
+            let (lsn, end) = (tables.meta.lsn, tables.meta.end);
+            tables.finish(lsn, end)?;
             drop(tables);
             commit_durably(txn)
         });
