@@ -16,6 +16,7 @@ pub mod memory;
 pub mod own_mounts;
 pub mod pattern;
 pub mod play;
+pub mod random;
 pub mod scram;
 pub mod transcript;
 pub mod wire;

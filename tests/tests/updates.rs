@@ -10,6 +10,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 use system_tests::corpus::Mail;
 use system_tests::exchange::{assert_same, deliver_all, fetch_all, without_traces};
+use system_tests::random::{Random, number};
 use system_tests::wire::Reach;
 use system_tests::{DOMAIN, PASSWORD};
 
@@ -44,23 +45,6 @@ use Kind::{Closed, Cut, Foreign, Good, Hangs, Panics, PowerLost};
 
 /// Every kind once in twelve rounds, five of them good.
 const ROUNDS: [Kind; 12] = [Good, Foreign, Cut, Panics, Good, PowerLost, Closed, Good, PowerLost, Hangs, Good, Good];
-
-/// Numbers that look random, the same for the same seed.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
-        // xorshift64*
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 11) % limit
-    }
-}
-
-fn number(name: &str, default: u64) -> u64 {
-    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
-}
 
 /// The bundles, and a stick with all of them.
 struct Stick {
@@ -271,7 +255,7 @@ fn whatever_the_update_the_board_ends_on_a_working_slot_with_all_mail() {
     let dir = tempfile::tempdir().unwrap();
     let (rounds, seed) = (number("ROUNDS", 12), number("SEED", u64::from(std::process::id())));
     println!("{rounds} rounds, SEED={seed}");
-    let mut random = Random(seed.max(1));
+    let mut random = Random::new(seed);
     let mut proof = Proof::new(dir.path());
     let began = Instant::now();
     let first = number("FIRST", 0);
