@@ -5,6 +5,7 @@
 
 pub mod clients;
 pub mod corpus;
+pub mod cuts;
 pub mod daemon;
 pub mod dovecot;
 pub mod exchange;

@@ -1,7 +1,7 @@
 //! The emulated board, from outside: every transcript, the corpus before and after power off, the setup code on the console.
 //! Needs the developer image: `make test-board`.
 
-use qemu::{Board, Cache, Disk, Image, Options};
+use qemu::{Board, Disk, Image, Options};
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -10,7 +10,6 @@ use system_tests::corpus::{self, Mail};
 use system_tests::exchange::{
     assert_same, deliver_all, fetch_all, fetchmail, mbsync_pull, retrieve_all, without_traces,
 };
-use system_tests::ledger::Ledger;
 use system_tests::play::{Line, Target, play};
 use system_tests::transcript::{Fault, Transcript};
 use system_tests::wire::Reach;
@@ -20,8 +19,6 @@ use system_tests::{DOMAIN, PASSWORD, Protocol, here};
 const PATIENCE: Duration = Duration::from_secs(120);
 /// Octets of the disk.
 const DISK: u64 = 2 << 30;
-/// Times that the power is cut.
-const CUTS: usize = 4;
 /// Where the board has its data.
 const DATA: &str = "/data/roost";
 /// Transcripts played at the same time. Most of what they do is to wait for two emulated cores.
@@ -151,23 +148,4 @@ fn the_corpus_outlives_power_off_byte_for_byte() {
     assert_same(&whole, mbsync_pull(&served.reach, &users[1], &before));
     assert_same(&proper, fetchmail(&served.reach, &users[2], dir.path()));
     served.board.power_off().expect("it shuts down again");
-}
-
-#[test]
-fn a_power_cut_while_mail_comes_in_loses_nothing_that_was_acknowledged() {
-    let (image, dir) = (image(), tempfile::tempdir().unwrap());
-    // What the board did not flush is lost with the power.
-    let disk = Disk::create(&image, dir.path().join("disk.img"), DISK).expect("a disk").with_cache(Cache::Volatile);
-    let mut served = Served::boot(&image, &disk, dir.path());
-    let accounts = ["one", "two", "three"].map(|local| served.add_account(local));
-    let ledger = Ledger::default();
-    for cut in 0..CUTS {
-        let Served { board, reach } = served;
-        ledger.deliver_until_cut(&reach, &accounts, 20 + 17 * cut, || board.cut_power());
-        served = Served::boot(&image, &disk, dir.path());
-        let there = ledger.assert_kept(&served.reach, &accounts);
-        println!("cut {cut}: {} acknowledged, {there} there", ledger.acknowledged());
-    }
-    told(&served.board, &format!("roost check --data {DATA}"));
-    served.board.power_off().expect("it shuts down");
 }
