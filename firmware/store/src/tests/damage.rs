@@ -188,3 +188,25 @@ fn a_second_process_is_refused_by_name() {
     store.close().unwrap();
     Store::open(dir.path(), Options::default()).unwrap();
 }
+
+#[test]
+fn a_count_that_is_wrong_is_found_whatever_the_log_says() {
+    let (disk, _) = filled();
+    let store = open(&disk).unwrap();
+    let inbox = mailbox(&store, "INBOX");
+    let blob = store.message(inbox, uid(1)).unwrap().unwrap().blob;
+    let txn = store.inner.shared.catalogue.write().unwrap();
+    {
+        let mut t = crate::catalogue::Tables::open(&txn).unwrap();
+        crate::apply::refer(&mut t, blob.0).unwrap();
+        let row = t.mailbox(inbox.0).unwrap();
+        t.put_mailbox(inbox.0, &crate::catalogue::MailboxRow { unseen: row.unseen + 1, ..row }).unwrap();
+        let (lsn, end) = (t.meta.lsn, t.meta.end);
+        t.finish(lsn, end).unwrap();
+    }
+    crate::catalogue::commit_lazily(txn).unwrap();
+    let faults = store.check().unwrap();
+    for fault in [format!("message body {:#x} is counted wrongly", blob.0), "does not hold what it counts".into()] {
+        assert!(faults.iter().any(|f| f.contains(&fault)), "{fault}: {faults:?}");
+    }
+}

@@ -9,6 +9,7 @@ mod independent;
 mod log_end;
 mod model;
 mod model_state;
+mod older;
 mod properties;
 mod sharing;
 mod sim;
