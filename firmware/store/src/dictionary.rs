@@ -9,7 +9,7 @@ use zstd::zstd_safe::{CCtx, CDict, DDict, compress_bound};
 pub const BUILT_IN: u32 = 1001;
 const BUILT_IN_BYTES: &[u8] = include_bytes!("../dictionary/1001.zdict");
 /// zstd's levels: text is worth more time than attachments, most of which are compressed already (adr/0005).
-const TEXT: i32 = 6;
+const TEXT: i32 = 9;
 const ATTACHMENT: i32 = 3;
 /// One sample in so many is not learned from but tried on.
 const TRIED: usize = 8;

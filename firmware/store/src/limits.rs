@@ -59,8 +59,8 @@ pub const BLOCK: u32 = 4096;
 /// Octets of a message in one PART record; what a draft holds in memory.
 pub const PART: usize = 64 * 1024;
 /// Octets of a dictionary; every segment carries one.
-pub const DICTIONARY: usize = 64 * 1024;
-/// Dictionaries of older segments kept in memory, each about 160 KiB.
+pub const DICTIONARY: usize = 96 * 1024;
+/// Dictionaries of older segments kept in memory, each about 220 KiB.
 pub const DICTIONARIES: usize = 4;
 /// Octets of text that come before a store learns a dictionary from its mail.
 pub const LEARN: u64 = 512 * 1024;
