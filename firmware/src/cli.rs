@@ -18,6 +18,7 @@ Roost holds a household's mail and serves it to every mail program on the LAN.
   roost account remove ADDRESS --data DIR
   roost account password ADDRESS --password-stdin --data DIR
   roost app-password add ADDRESS NAME --data DIR
+  roost owner reset --data DIR      (a forgotten password of the pages: shows a new setup code; no mail is lost)
   roost import --account ADDRESS FILE|DIR... --data DIR
   roost check --data DIR
   roost stats --json [--endurance-tb TERABYTES] --data DIR
@@ -98,6 +99,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, String
         ["app-password", "add", who, name] => {
             ask(Request::AppPasswordAdd { address: address(who)?, name: (*name).to_owned() })
         }
+        ["owner", "reset"] => ask(Request::OwnerReset),
         ["import", paths @ ..] if !paths.is_empty() => {
             let account = flags.account.clone().ok_or("--account ADDRESS is missing")?;
             Ok(Command::Import { data: data()?, account, paths: flags.words[1..].iter().map(PathBuf::from).collect() })
@@ -178,6 +180,12 @@ mod tests {
         );
         assert!(matches!(check("slots"), Ok(Command::Slots)));
         assert!(check("keep").unwrap_err().contains("--data") && check("update").is_err());
+    }
+
+    #[test]
+    fn a_forgotten_password_has_its_command() {
+        assert!(matches!(check("owner reset --data d"), Ok(Command::Ask { request: Request::OwnerReset, .. })));
+        assert!(check("owner reset").unwrap_err().contains("--data") && check("owner --data d").is_err());
     }
 
     #[test]

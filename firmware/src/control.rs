@@ -10,7 +10,7 @@ use crate::limits;
 use auth::Address;
 use auth::password::PasswordHash;
 use serde::{Deserialize, Serialize};
-use settings::UpdateError;
+use settings::{SetupCode, UpdateError};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -29,6 +29,8 @@ pub enum Request {
     AccountPassword { address: Address, password: String },
     /// A new device's password; the answer shows it.
     AppPasswordAdd { address: Address, name: String },
+    /// Whoever has the new setup code, which the answer shows, chooses the owner's password anew.
+    OwnerReset,
     /// Messages follow.
     Import { account: Address },
     /// Verifies everything.
@@ -211,6 +213,7 @@ impl Desk<'_> {
             Request::AccountRemove { address } => self.account_remove(&address),
             Request::AccountPassword { address, password } => self.account_password(&address, &password),
             Request::AppPasswordAdd { address, name } => self.app_password_add(&address, &name),
+            Request::OwnerReset => self.owner_reset(),
             Request::Import { account } => self.import(&account),
             Request::Check => self.check(),
             Request::Probe => self.probe(),
@@ -256,6 +259,17 @@ impl Desk<'_> {
         })?;
         tracing::info!(account = %address, device = name, "app password added");
         self.line(password)
+    }
+
+    fn owner_reset(&mut self) -> Result<(), String> {
+        let code = SetupCode::generate();
+        let shown = code.as_str().to_owned();
+        self.change(|config| {
+            (config.owner, config.setup_code) = (None, Some(code));
+            Ok(())
+        })?;
+        tracing::warn!("the owner's password was forgotten; the box waits for its setup code");
+        self.line(format!("Setup code:  {shown}"))
     }
 
     fn probe(&mut self) -> Result<(), String> {

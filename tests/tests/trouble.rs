@@ -426,3 +426,18 @@ fn sigterm_says_good_bye() {
     assert!(lmtp.skip_to("421 ").is_ok(), "LMTP says 421");
     assert_eq!(idle.read_line().unwrap(), None);
 }
+
+#[test]
+fn a_forgotten_password_of_the_pages_costs_nothing_but_a_new_code() {
+    let daemon = Daemon::start();
+    let anna = daemon.add_account("anna");
+    let data = daemon.data().to_str().unwrap();
+    let code = || {
+        let reset = system_tests::daemon::roost(&["owner", "reset", "--data", data], "");
+        assert!(reset.status.success(), "{}", String::from_utf8_lossy(&reset.stderr));
+        let said = String::from_utf8(reset.stdout).unwrap();
+        said.trim().strip_prefix("Setup code:").expect("it shows a code").trim().to_owned()
+    };
+    assert_ne!(code(), code(), "each reset has its own");
+    assert_eq!(maildrop_size(daemon.reach(), &anna), 0, "devices get their mail as before");
+}

@@ -187,7 +187,9 @@ impl Site {
     fn visit<C: Connection>(&self, connection: &C, query: &str) -> Result<Visit, Fault> {
         let cookies = connection.header("Cookie").unwrap_or_default();
         let session = cookie(cookies, SESSION_COOKIE)
-            .and_then(|ticket| self.sessions.role(&ticket, self.clock.now()).map(|role| (ticket, role)));
+            .and_then(|ticket| self.sessions.role(&ticket, self.clock.now()).map(|role| (ticket, role)))
+            // Who was the owner is not, once the password was reset.
+            .filter(|(_, role)| *role != Role::Owner || self.context.settings.get().owner.is_some());
         let (ticket, role, new) = match (session, cookie(cookies, FORM_COOKIE)) {
             (Some((ticket, role)), _) => (ticket, Some(role), false),
             (None, Some(ticket)) => (ticket, None, false),

@@ -111,6 +111,29 @@ fn the_owner_changes_the_password_and_other_sessions_end() {
 }
 
 #[test]
+fn after_a_reset_the_setup_code_makes_another_owner() {
+    let (site, _) = site(context());
+    let mut before = claimed(&site);
+    let code = settings::SetupCode::generate();
+    let shown = code.as_str().to_owned();
+    let reset = site.context.settings.update(|config| {
+        (config.owner, config.setup_code) = (None, Some(code));
+        Ok::<_, ()>(())
+    });
+    reset.unwrap();
+    before.get("/accounts").leads_to("/setup");
+    let mut new = Browser::new(&site);
+    new.get("/setup");
+    new.post("/setup", &[("code", &shown)]).leads_to("/setup/password");
+    new.get("/setup/password");
+    let password = "another good password";
+    new.post("/setup/password", &[("password", password), ("again", password)]).leads_to("/setup/domain");
+    new.get("/setup/domain").leads_to("/");
+    new.get("/").shows(200, "anna@home.internal");
+    before.get("/accounts").leads_to("/login");
+}
+
+#[test]
 fn the_status_page_tells_how_the_box_is() {
     let mut context = context();
     context.health = Box::new(|| Err("the disk is full".into()));
