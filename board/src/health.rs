@@ -92,6 +92,11 @@ impl Health {
         !self.over
     }
 
+    /// Whether the box was healthy at some time since its start.
+    pub fn was_healthy(&self) -> bool {
+        self.was_healthy
+    }
+
     /// Whether the slot still has to prove itself.
     pub fn on_trial(&self) -> bool {
         self.on_trial

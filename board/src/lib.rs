@@ -5,8 +5,10 @@
 pub mod blocks;
 pub mod boot_state;
 pub mod bundle;
+pub mod button;
 pub mod hardware;
 pub mod health;
+pub mod light;
 pub mod limits;
 pub mod slots;
 pub mod watchdog;

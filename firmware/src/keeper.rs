@@ -1,13 +1,16 @@
 //! `roost keep`: the small process with root's rights that watches over the box. It feeds the hardware watchdog, probes the
-//! daemon and acts on what `board::health` concludes, marks a new slot good or goes back, and takes updates and the time over a socket that
-//! only root and the daemon can use. What comes over that socket is checked before it is believed (`board::bundle`).
+//! daemon and acts on what `board::health` concludes, marks a new slot good or goes back, and takes updates and the time
+//! over a socket that only root and the daemon can use. What comes over that socket is checked before it is believed
+//! (`board::bundle`). Light and button are `front_panel`'s.
 
 use crate::clock::RELEASED;
 use crate::control::{Answer, Wire, read_line, reply};
+use crate::front_panel::{Lamp, pattern, shine, watch_button};
 use crate::{limits, probe};
 use board::blocks::Device;
 use board::bundle::Refusal;
 use board::health::{Action, Health, Patience};
+use board::light::{Light, Pattern};
 use board::slots::Slots;
 use board::watchdog::{INTERVAL as TICK, Watchdog};
 use embedded_svc::io::Write as _;
@@ -54,7 +57,7 @@ pub enum Order {
 type SetClock = fn(Duration) -> Result<(), String>;
 
 /// Tells whoever stands before the console.
-type Say = &'static (dyn Fn(&str) + Sync);
+pub type Say = &'static (dyn Fn(&str) + Sync);
 
 type Shared = Arc<Mutex<Slots<Device>>>;
 
@@ -78,7 +81,12 @@ pub fn keep(options: &Options, say: Say) -> Result<(), String> {
         }
         listen(slots.clone(), &options.data, say)?;
     }
-    watch(options, Health::new(patience(), on_trial), watchdog, slots.as_ref(), say)
+    let lamp: Lamp = Arc::new(Mutex::new(slots.as_ref().and_then(|_| Light::find(Path::new("/")))));
+    shine(&lamp, Pattern::Starting, say);
+    if slots.is_some() {
+        watch_button(options.data.clone(), lamp.clone(), say);
+    }
+    watch(options, Health::new(patience(), on_trial), watchdog, (slots.as_ref(), &lamp), say)
 }
 
 /// Probes, acts, feeds the watchdog.
@@ -86,7 +94,7 @@ fn watch(
     options: &Options,
     mut health: Health,
     mut watchdog: Option<Watchdog>,
-    slots: Option<&Shared>,
+    (slots, lamp): (Option<&Shared>, &Lamp),
     say: Say,
 ) -> Result<(), String> {
     let began = Instant::now();
@@ -111,6 +119,9 @@ fn watch(
                 }
                 (last, waiting) = (outcome, false);
                 act(health.probed(began.elapsed(), last.is_ok()), slots, say);
+                if let Some(pattern) = pattern(last.is_ok(), health.was_healthy()) {
+                    shine(lamp, pattern, say);
+                }
                 let soon = health.on_trial() || last.is_err();
                 next = Instant::now() + if soon { limits::PROBE_TRIAL } else { limits::PROBE };
             }
@@ -183,8 +194,8 @@ fn shortened(normal: Patience, arguments: &str) -> Option<Patience> {
     Some(Patience { prove, trial, daemon, board })
 }
 
-fn lock(slots: &Mutex<Slots<Device>>) -> MutexGuard<'_, Slots<Device>> {
-    slots.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Answers on the socket, one thread for each of at most a few connections.

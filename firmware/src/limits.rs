@@ -92,3 +92,5 @@ pub const TIME_RETRY: Duration = Duration::from_secs(10);
 pub const TIME_RETRY_LAST: Duration = Duration::from_secs(15 * 60);
 /// Octets of the file with the time servers that the network announces.
 pub const TIME_ANNOUNCED: u64 = 1024;
+/// So long the light is off when the button was understood.
+pub const LIGHT_OFF: Duration = Duration::from_secs(3);

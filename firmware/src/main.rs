@@ -8,6 +8,7 @@ mod control;
 mod data_dir;
 mod doors;
 mod endurance;
+mod front_panel;
 mod import;
 mod keeper;
 mod limits;
