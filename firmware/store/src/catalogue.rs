@@ -366,6 +366,8 @@ pub struct Tables<'t> {
     pub threads: Table<'t, (u64, u32), u64>,
     /// [`IDS`]
     pub ids: Table<'t, (u32, u32, u64), u64>,
+    /// MODSEQs are given from above this: those of before the last start may have been told and then lost with the power.
+    pub modseq_floor: u64,
     /// What changed in which mailbox, for watchers and the memory of recent changes.
     pub changes: Vec<Change>,
 }
@@ -406,6 +408,7 @@ impl<'t> Tables<'t> {
             holdings: txn.open_table(HOLDINGS)?,
             threads: txn.open_table(THREADS)?,
             ids: txn.open_table(IDS)?,
+            modseq_floor: 0,
             changes: Vec::new(),
         })
     }
@@ -422,6 +425,11 @@ impl<'t> Tables<'t> {
     /// A mailbox.
     pub fn mailbox(&self, mailbox: u32) -> Result<MailboxRow> {
         mailbox_row(&self.mailboxes, mailbox)
+    }
+
+    /// The MODSEQ of the next change to a mailbox (RFC 7162 §3.1: greater than all that were given before).
+    pub fn next_modseq(&self, row: &MailboxRow) -> u64 {
+        row.modseq.max(self.modseq_floor) + 1
     }
 
     /// A mailbox, if it is there.

@@ -306,6 +306,11 @@ impl Log {
         self.next_lsn()
     }
 
+    /// Whether the next record is an OPEN.
+    pub fn reopened(&self) -> bool {
+        self.reopened
+    }
+
     /// The number of the next record; an OPEN goes before it if the log was reopened.
     fn next_lsn(&mut self) -> u64 {
         if self.reopened {

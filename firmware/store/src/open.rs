@@ -79,6 +79,7 @@ pub fn open_tuned(disk: Arc<dyn Disk>, options: Options, tuning: Tuning) -> Resu
         floors: Floors::default(),
         structures: Structures::default(),
         drafts: Default::default(),
+        modseq_floor: (end.lsn >> 32) << 28,
         before,
         opened: Instant::now(),
         deliveries: Default::default(),

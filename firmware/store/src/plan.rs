@@ -175,8 +175,8 @@ fn move_all(t: &Tables<'_>, from: u32, to: u32, now: i64) -> Result<Option<Moved
     if uids.is_empty() {
         return Ok(None);
     }
-    let copied = Copied { from, to, modseq: 2, first: 1, save_date: now, uids: ranges(uids) };
-    Ok(Some(Moved { copied, from_modseq: t.mailbox(from)?.modseq + 1 }))
+    let copied = Copied { from, to, modseq: t.modseq_floor.max(1) + 1, first: 1, save_date: now, uids: ranges(uids) };
+    Ok(Some(Moved { copied, from_modseq: t.next_modseq(&t.mailbox(from)?) }))
 }
 
 /// SUBSCRIBE; nothing if it is so already.
@@ -222,7 +222,7 @@ pub fn deliver(t: &Tables<'_>, taken: &mut Taken, target: &Target, size: u64) ->
     .take(size, 1)?;
     let uid = mailbox.uid_next;
     mailbox.uid_next += 1;
-    mailbox.modseq += 1;
+    mailbox.modseq = t.next_modseq(mailbox);
     let delivered = Delivered {
         mailbox: id,
         uid,
@@ -290,14 +290,20 @@ pub fn copy(
     learn(&mut target_keywords, source_keywords.named(&seen))?;
     next_uid(target.uid_next, found.len())?;
     let pairs = found.iter().zip(target.uid_next..).filter_map(|(a, b)| Some((Uid::new(*a)?, Uid::new(b)?))).collect();
-    let copied =
-        Copied { from, to, modseq: target.modseq + 1, first: target.uid_next, save_date: now, uids: ranges(found) };
+    let copied = Copied {
+        from,
+        to,
+        modseq: t.next_modseq(&target),
+        first: target.uid_next,
+        save_date: now,
+        uids: ranges(found),
+    };
     Ok((copied, pairs))
 }
 
 /// MOVE, made of the COPY.
 pub fn move_messages(t: &Tables<'_>, copied: Copied) -> Result<Moved> {
-    let from_modseq = t.mailbox(copied.from)?.modseq + if copied.from == copied.to { 2 } else { 1 };
+    let from_modseq = t.next_modseq(&t.mailbox(copied.from)?) + u64::from(copied.from == copied.to);
     Ok(Moved { copied, from_modseq })
 }
 
@@ -322,7 +328,7 @@ pub fn expunge(t: &Tables<'_>, mailbox: u32, which: &Which) -> Result<Option<Exp
             }
         }
     }
-    let gone = Expunged { mailbox, modseq: row.modseq + 1, uids: ranges(uids) };
+    let gone = Expunged { mailbox, modseq: t.next_modseq(&row), uids: ranges(uids) };
     Ok((!gone.uids.is_empty()).then_some(gone))
 }
 
@@ -356,7 +362,7 @@ pub fn change_flags(
     change: &FlagChange,
     unchanged_since: Option<ModSeq>,
 ) -> Result<FlagsPlan> {
-    let modseq = t.mailbox(mailbox)?.modseq + 1;
+    let modseq = t.next_modseq(&t.mailbox(mailbox)?);
     let mut known = keywords(&t.keywords, mailbox)?;
     match change {
         FlagChange::Replace(flags) | FlagChange::Add(flags) => learn(&mut known, &flags.keywords)?,

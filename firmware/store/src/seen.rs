@@ -273,7 +273,7 @@ fn plan_set(
             change.push(*uid);
         }
     }
-    let event = SeenSet { mailbox, reader, modseq: row_of.modseq + 1, seen, uids: ranges(change) };
+    let event = SeenSet { mailbox, reader, modseq: t.next_modseq(&row_of), seen, uids: ranges(change) };
     Ok(((!event.uids.is_empty()).then_some((row_of.account, Event::Seen(event))), modified))
 }
 

@@ -49,6 +49,9 @@ pub struct Shared {
     pub reclaims: AtomicU64,
     /// Messages on their way in.
     pub drafts: AtomicUsize,
+    /// MODSEQs given before it was opened are not above this. Flags are answered before they are durable, so some may have been told and
+    /// then lost with the power; every start has 2^28 of its own.
+    pub modseq_floor: u64,
     /// What it had cost its disk when it was opened.
     pub before: Lifetime,
     /// When that was.
@@ -281,7 +284,9 @@ impl Writer {
         }
         let mark = self.log.begin_group().map_err(|e| self.log_failed(e))?;
         let jobs = group.as_slice();
-        let urgent = jobs.iter().any(Job::urgent) || self.log.waiting() > self.tuning().log_buffer;
+        // the first record after a start says that there was one: nothing is answered before that is durable
+        let urgent =
+            self.log.reopened() || jobs.iter().any(Job::urgent) || self.log.waiting() > self.tuning().log_buffer;
         let bodies_only = jobs.iter().all(|job| matches!(job, Job::Parts { .. }));
         let full = jobs.iter().any(Job::brings_mail) && self.is_full();
         if bodies_only {
@@ -330,6 +335,7 @@ impl Writer {
         answers: &mut Vec<Answer>,
     ) -> Result<Vec<Change>> {
         let mut tables = Tables::open(txn)?;
+        tables.modseq_floor = self.shared.modseq_floor;
         for job in group {
             let (answer, failed) = perform::perform(&mut tables, &mut self.log, &self.shared, job, full);
             answers.push(answer);

@@ -357,3 +357,29 @@ fn structure_is_read_once() {
     assert_eq!(first.1.body, 15..21);
     assert!(Arc::ptr_eq(&first, &store.structure(blob).unwrap()));
 }
+
+#[test]
+fn a_modseq_is_not_told_twice() {
+    let mut disk = super::sim::Sim::new();
+    let open = |disk: &super::sim::Sim| Store::on_disk(std::sync::Arc::new(disk.clone()), Options::default()).unwrap();
+    let store = open(&disk);
+    let (inbox, one) = (inbox(&store), uid(1));
+    put(&store, inbox, b"Subject: one\r\n\r\n");
+    let flagged = |store: &Store| {
+        let flags = Flags { flagged: true, ..Flags::default() };
+        let is = store.message(inbox, one).unwrap().unwrap().flags.flagged;
+        let change = if is { FlagChange::Remove(flags) } else { FlagChange::Add(flags) };
+        store.change_flags(inbox, &[one], &change, None).unwrap().rows[0].modseq
+    };
+    let mut told = vec![flagged(&store)];
+    store.close().unwrap();
+    for _ in 0..3 {
+        let store = open(&disk);
+        told.extend([flagged(&store), flagged(&store), flagged(&store), flagged(&store)]);
+        // all but the first of them are lost
+        disk.die();
+        drop(store);
+        disk = disk.reboot(&mut super::sim::Random::new(told.len() as u64));
+    }
+    assert!(told.is_sorted_by(|a, b| a < b), "{told:?}");
+}

@@ -76,6 +76,7 @@ impl Run {
     pub fn operate(&mut self, store: &Store, most: u64) -> usize {
         for _ in 0..most {
             let mut next = self.states.last().unwrap().clone();
+            next.opened(store);
             let largest = if self.mostly == Mostly::Flags { 20_000 } else { 8_000 };
             let mut op = Op::random(&mut self.random, &next, largest);
             let unwanted = |op: &Op| match self.mostly {

@@ -32,6 +32,8 @@ pub struct Model {
     accounts: BTreeSet<AccountId>,
     last_mailbox: u32,
     last_uid_validity: u32,
+    /// MODSEQs are given from above this.
+    above: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +44,8 @@ pub struct ModelBox {
     pub special_use: Option<SpecialUse>,
     pub uid_next: u32,
     pub modseq: u64,
+    /// MODSEQs are given from above this.
+    above: u64,
     pub messages: BTreeMap<u32, ModelMessage>,
     /// UID and MODSEQ of what is gone.
     pub vanished: Vec<(u32, u64)>,
@@ -267,6 +271,12 @@ pub fn some_body(r: &mut Random, largest: u64) -> Vec<u8> {
 }
 
 impl Model {
+    /// The store was opened, perhaps anew.
+    pub fn opened(&mut self, store: &Store) {
+        self.above = store.inner.shared.modseq_floor;
+        self.mailboxes.values_mut().for_each(|mailbox| mailbox.above = self.above);
+    }
+
     fn find(&self, account: AccountId, name: &MailboxName) -> Option<u32> {
         self.mailboxes.iter().find(|(_, m)| m.account == account && m.name == name.as_str()).map(|(id, _)| *id)
     }
@@ -281,6 +291,7 @@ impl Model {
             special_use,
             uid_next: 1,
             modseq: 1,
+            above: self.above,
             messages: BTreeMap::new(),
             vanished: Vec::new(),
             remembered: Vec::new(),
@@ -429,12 +440,12 @@ impl Model {
             let Some(message) = target.messages.get(&uid.get()) else { continue };
             let now = self.seen.entry((mailbox, reader, uid.get())).or_default();
             if now.0 != seen {
-                *now = (seen, target.modseq + 1);
+                *now = (seen, target.next());
                 any = true;
             }
             rows.push((*uid, ModSeq(0), Flags { seen, ..message.flags.clone() }));
         }
-        target.modseq += u64::from(any);
+        target.rise(any);
         Some(Answer::Flags(rows, Vec::new()))
     }
 
@@ -556,7 +567,7 @@ impl Model {
             return None;
         }
         let mailbox = self.mailboxes.get_mut(&target.mailbox.0)?;
-        mailbox.modseq += 1;
+        mailbox.rise(true);
         let message = ModelMessage {
             modseq: mailbox.modseq,
             flags: target.flags.clone(),
@@ -581,7 +592,7 @@ impl Model {
         }
         let target = self.mailboxes.get_mut(&to)?;
         let mut pairs = Vec::new();
-        target.modseq += u64::from(!wanted.is_empty());
+        target.rise(!wanted.is_empty());
         for old in wanted {
             let message = ModelMessage { modseq: target.modseq, save_date: now, ..source[&old.get()].clone() };
             pairs.push((old, uid(target.add(message))));
@@ -598,6 +609,18 @@ impl Model {
 }
 
 impl ModelBox {
+    /// The MODSEQ of the next change.
+    fn next(&self) -> u64 {
+        self.modseq.max(self.above) + 1
+    }
+
+    /// It changes, if it does.
+    fn rise(&mut self, changes: bool) {
+        if changes {
+            self.modseq = self.next();
+        }
+    }
+
     fn add(&mut self, message: ModelMessage) -> u32 {
         self.keywords.extend(message.flags.keywords.iter().cloned());
         self.messages.insert(self.uid_next, message);
@@ -606,7 +629,7 @@ impl ModelBox {
     }
 
     fn expunge(&mut self, gone: &[u32]) {
-        self.modseq += u64::from(!gone.is_empty());
+        self.rise(!gone.is_empty());
         for uid in gone {
             self.messages.remove(uid);
             self.vanished.push((*uid, self.modseq));
@@ -639,6 +662,7 @@ impl ModelBox {
 
     fn flags(&mut self, uids: &[Uid], change: &FlagChange, since: Option<ModSeq>) -> Option<Answer> {
         let (mut rows, mut modified, mut any) = (Vec::new(), Vec::new(), false);
+        let next = self.next();
         for uid in uids.iter().collect::<BTreeSet<_>>() {
             let Some(message) = self.messages.get_mut(&uid.get()) else { continue };
             if since.is_some_and(|s| message.modseq > s.0) {
@@ -648,13 +672,13 @@ impl ModelBox {
                 message.flags = changed(old.clone(), change);
                 if message.flags != old {
                     any = true;
-                    message.modseq = self.modseq + 1;
+                    message.modseq = next;
                     self.keywords.extend(message.flags.keywords.iter().cloned());
                 }
             }
             rows.push((*uid, ModSeq(message.modseq), message.flags.clone()));
         }
-        self.modseq += u64::from(any);
+        self.rise(any);
         Some(Answer::Flags(rows, modified))
     }
 }

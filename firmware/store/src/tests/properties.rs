@@ -38,6 +38,7 @@ proptest! {
         let mut model = Model::default();
         for (n, seed) in seeds.iter().enumerate() {
             let mut random = Random::new(*seed);
+            model.opened(&store);
             let op = Op::random(&mut random, &model, 8_000);
             let wanted = model.run(&op);
             let answer = op.run(&store);
