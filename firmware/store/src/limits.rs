@@ -47,9 +47,9 @@ pub const THREAD_REPLIES: usize = 4;
 /// Octets of an id of a message (a line has 998, RFC 5322 §2.1.1).
 pub const MESSAGE_ID: usize = 998;
 /// Ids of messages of an account that go together, when they are the oldest.
-pub const THREAD_GENERATION: u64 = if cfg!(test) { 8 } else { 16_384 };
+pub const THREAD_GENERATION: u64 = if cfg!(test) { 8 } else { 4_096 };
 /// So many times as many ids are known.
-pub const THREAD_GENERATIONS: u32 = if cfg!(test) { 3 } else { 8 };
+pub const THREAD_GENERATIONS: u32 = if cfg!(test) { 3 } else { 16 };
 /// Ranges of UIDs remembered of messages that are gone from a mailbox.
 pub const VANISHED: usize = if cfg!(test) { 12 } else { 2_048 };
 /// Octets of a log segment after which the next group of records begins a new one; a segment is longer by at most one group.
@@ -124,6 +124,8 @@ pub const COPY_BUDGET: u64 = 4;
 pub const COPY_ALWAYS: u64 = 64;
 /// Dead octets in one place that are worth a hole.
 pub const HOLE: u64 = 16 * 1024;
+/// Flushes of files on ext4 after which its journal is committed as a whole.
+pub const FAST_COMMITS: u32 = 64;
 /// Octets of redb's cache when mail is rescued.
 pub const RESCUE_CACHE: usize = 16 * 1024 * 1024;
 /// Segments kept to be written again; more are removed.
