@@ -1,7 +1,7 @@
 //! What must not grow with the store: the start after a power cut, SELECT of a large mailbox, memory.
 
 use crate::report::Report;
-use crate::rest::power_cut;
+use crate::rest::{memory, power_cut};
 use crate::rig::{Load, Mail, Rig};
 use crate::server::ask;
 use std::time::Instant;
@@ -23,6 +23,7 @@ pub fn run(report: &mut Report, rig: &mut Rig, gigabytes: u64) -> Result<(), Str
             octets += rig.deliver(&Load { mail: Mail::Whole, numbers: next..next + STEP, parallel: 8 })?;
             next += STEP;
         }
+        memory(report, rig)?;
         rig.measure(|_| Ok(()))?;
         power_cut(report, rig, next, &format!(", {size} GB"))?;
     }

@@ -124,7 +124,7 @@ impl Wear {
 
     fn column(&mut self, name: &str, subject: &Subject, format: Format) -> usize {
         self.report.column(name);
-        let sections: [Section; 4] = [Wear::small, Wear::whole, Wear::small_parallel, Wear::churn];
+        let sections: [Section; 5] = [Wear::small, Wear::whole, Wear::unshared, Wear::small_parallel, Wear::churn];
         let mut faults = 0;
         for section in sections {
             if let Err(why) = section(self, subject, format) {
@@ -173,6 +173,12 @@ impl Wear {
             }
         }
         Ok(())
+    }
+
+    fn unshared(&mut self, subject: &Subject, format: Format) -> Result<(), String> {
+        let (mut rig, messages) = self.rig(subject, format)?;
+        let load = Load { mail: Mail::New, numbers: 0..messages.min(SOME), parallel: 1 };
+        deliveries::deliver(&mut self.report, &mut rig, &load, "")
     }
 
     fn small_parallel(&mut self, subject: &Subject, format: Format) -> Result<(), String> {

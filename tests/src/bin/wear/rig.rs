@@ -12,6 +12,13 @@ pub enum Mail {
     Small,
     /// The whole corpus.
     Whole,
+    /// The corpus without mails whose attachments came before, so that nothing is there to be shared.
+    New,
+}
+
+/// Whether a mail's attachments came with an earlier one.
+fn came_before(n: u64) -> bool {
+    household::files(n).first().is_some_and(|file| file / 4 != n)
 }
 
 impl Mail {
@@ -20,21 +27,22 @@ impl Mail {
         match self {
             Mail::Small => "small mails",
             Mail::Whole => "the whole corpus",
+            Mail::New => "the corpus without attachments that came before",
         }
     }
 
     fn compose(self, n: u64) -> Vec<u8> {
         match self {
             Mail::Small => household::small(n),
-            Mail::Whole => household::mail(n),
+            Mail::Whole | Mail::New => household::mail(n),
         }
     }
 
     /// The account that gets it: what was attached to an earlier mail goes to the other one.
     fn account(self, n: u64) -> usize {
         match self {
-            Mail::Small => 0,
-            Mail::Whole => usize::from(household::files(n).first().is_some_and(|file| file / 4 != n)),
+            Mail::Small | Mail::New => 0,
+            Mail::Whole => usize::from(came_before(n)),
         }
     }
 }
@@ -122,7 +130,7 @@ impl Rig {
                     let numbers = load.numbers.clone().skip(first).step_by(stride);
                     scope.spawn(move || {
                         let (mut sender, mut octets) = (server.sender()?, 0);
-                        for n in numbers {
+                        for n in numbers.filter(|n| load.mail != Mail::New || !came_before(*n)) {
                             let message = load.mail.compose(n);
                             octets += message.len() as u64;
                             sender.deliver_one(&address(load.mail.account(n)), &message)?;
