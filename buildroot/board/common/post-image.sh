@@ -30,7 +30,9 @@ cp "$work/boot.scr" "$work/boot/"
 # A Raspberry Pi's firmware reads its files, the device trees and U-Boot from here too.
 if [ -d "$images/rpi-firmware" ]; then
   cp -r "$images"/rpi-firmware/. "$work/boot/"
-  cp "$images"/*.dtb "$images/u-boot.bin" "$work/boot/"
+  cp "$images/u-boot.bin" "$work/boot/"
+  # shellcheck disable=SC2154 # board.conf sets it
+  for tree in $device_trees; do cp "$images/${tree%=*}.dtb" "$work/boot/${tree#*=}.dtb"; done
 fi
 mkfs.vfat -C -F 32 -n ROOST-BOOT "$work/boot.vfat" $((64 * 1024)) >/dev/null
 mcopy -s -i "$work/boot.vfat" "$work"/boot/* ::
