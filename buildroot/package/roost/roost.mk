@@ -21,8 +21,7 @@ ROOST_CARGO_ENV = \
 ROOST_CARGO_BUILD_OPTS = --package roost --bin roost
 
 # A local site is not vendored by the download step: it is done here, in the
-# versions of Cargo.lock, so that the build itself needs no network and
-# legal-info finds every source.
+# versions of Cargo.lock, so that the build itself needs no network.
 define ROOST_VENDOR
 	cd $(@D) && mkdir -p .cargo && \
 	$(TARGET_MAKE_ENV) CARGO_HOME=$(BR_CARGO_HOME) \
