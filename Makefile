@@ -9,7 +9,7 @@ ROUNDS ?= 12
 CUTS ?= 200
 PROFILE ?= quick
 
-.PHONY: run packages test test-board test-updates cuts test-thunderbird bench wear crash lint cross board-image qemu image
+.PHONY: run packages test test-board test-updates cuts test-thunderbird bench wear crash lint cross board-image qemu image legal-info
 
 # A mail server on this machine, with its data in ./data. LISTEN=0.0.0.0 lets the LAN in.
 run:
@@ -79,6 +79,12 @@ qemu:
 image:
 	buildroot/image.sh $(BOARD)
 
+# After that: the licences and sources of all that the image consists of.
+legal-info:
+	buildroot/image.sh --legal-info $(BOARD)
+
+# With BUILDROOT=dir, a tree of Buildroot, what the image is configured with too.
 lint:
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets --all-features -- -D warnings
+	test -z "$(BUILDROOT)" || buildroot/check.sh
