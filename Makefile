@@ -47,6 +47,7 @@ cuts: packages board-image
 
 # A report, not a test: rates, writes, memory, sizes, beside Dovecot where it can be had. With the board, if it has been built.
 bench:
+	qemu/packages.sh xfsprogs
 	$(CARGO) build --locked --profile $(PROFILE) -p roost -p system-tests --bins
 	ROOST_BIN=target/$(PROFILE)/roost target/$(PROFILE)/bench
 

@@ -3,7 +3,7 @@
 #
 #   image.sh [--developer] ROOST-BINARY DIRECTORY      leaves DIRECTORY/{disk.img,kernel,initrd,u-boot.bin,slot.img,update.roost}
 #
-# Debian's arm64 cloud kernel, BusyBox and ext4 tools; our binary; our init scripts, partitions and file tree, which the
+# Debian's arm64 cloud kernel, BusyBox and XFS tools; our binary; our init scripts, partitions and file tree, which the
 # Buildroot image uses too (../buildroot). --developer adds a root shell on the consoles; a released image has none.
 set -euo pipefail
 
@@ -14,11 +14,11 @@ suite=bookworm
 board=qemu_aarch64_virt
 # Signs updates; made here if it is not there. Never in the repository.
 key=${ROOST_UPDATE_KEY:-$cache/update.key}
-modules=(virtio_mmio virtio_blk virtio_net virtio-rng virtio_console squashfs vfat nls_ascii nls_cp437 softdog)
+modules=(virtio_mmio virtio_blk virtio_net virtio-rng virtio_console squashfs xfs vfat nls_ascii nls_cp437 softdog)
 # Programs and libraries besides BusyBox, with the packages they come from.
-packages=(busybox-static e2fsprogs util-linux libc6 libext2fs2 libcom-err2 libblkid1 libuuid1 libsmartcols1)
-programs=(e2fsck resize2fs partx)
-libraries=(ld-linux-aarch64.so.1 libc.so.6 libext2fs.so.2 libcom_err.so.2 libe2p.so.2 libblkid.so.1 libuuid.so.1 libsmartcols.so.1)
+packages=(busybox-static xfsprogs util-linux libc6 libinih1 liburcu8 libblkid1 libuuid1 libsmartcols1)
+programs=(mkfs.xfs xfs_repair xfs_growfs partx)
+libraries=(ld-linux-aarch64.so.1 libc.so.6 libinih.so.1 liburcu.so.8 libblkid.so.1 libuuid.so.1 libsmartcols.so.1)
 
 die() { printf 'image: %s\n' "$*" >&2; exit 1; }
 developer=
@@ -30,7 +30,7 @@ export PATH=$PATH:/usr/sbin:/sbin
 
 # The distribution's parts, fetched and unpacked once: kernel, initrd with its drivers, arm64 programs and libraries.
 prepare() {
-  "$here/packages.sh" squashfs-tools mtools dosfstools genimage e2fsprogs cpio kmod gzip u-boot-tools device-tree-compiler u-boot-qemu
+  "$here/packages.sh" squashfs-tools mtools dosfstools genimage xfsprogs cpio kmod gzip u-boot-tools device-tree-compiler u-boot-qemu
   local kernel_package host_arch deb
   kernel_package=$("$here/debian-packages.sh" --depends linux-image-cloud-arm64:arm64=$suite | grep -m1 '^linux-image-')
   host_arch=$(dpkg --print-architecture)

@@ -320,6 +320,7 @@ impl Signals {
 }
 
 /// Tells whoever stands before the console what to do next.
+#[allow(clippy::print_stdout, reason = "this is the console's text, not the log")]
 fn announce(options: &Options, house: &House, board: &dyn Board) {
     let network = board.network();
     let shown = match options.listen {
@@ -337,7 +338,7 @@ fn announce(options: &Options, house: &House, board: &dyn Board) {
         None => format!("  Its pages:   https://{host}{port}/\n"),
     };
     // In one piece: nothing from the log gets between its lines.
-    crate::say(&format!("\n  Roost {} is ready.\n\n{pages}", env!("CARGO_PKG_VERSION")));
+    println!("\n  Roost {} is ready.\n\n{pages}", env!("CARGO_PKG_VERSION"));
     tracing::info!(imaps = Door::Imaps.port() + options.port_offset, "serving {}", options.data.display());
 }
 

@@ -119,7 +119,7 @@ impl Disk {
         copy_blocks(&from, &to, 512..start, |_| false)
     }
 
-    /// The data partition, as the table tells it now. `e2fsck -fn 'PATH?offset=START'` looks at it from outside.
+    /// The data partition, as the table tells it now. A copy of it can be looked at with `xfs_repair -n -f`.
     pub fn data_partition(&self) -> Result<Partition> {
         Self::data_of(&self.path)
     }

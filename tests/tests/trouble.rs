@@ -428,22 +428,6 @@ fn sigterm_says_good_bye() {
 }
 
 #[test]
-fn a_daemon_whose_console_is_gone_serves_on() {
-    let data = tempfile::tempdir().unwrap();
-    let mut command = Command::new(binary());
-    command.args(["serve", "--listen", "127.0.0.1", "--port-offset", &free_offset().to_string(), "--data"]);
-    command.arg(data.path()).stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
-    let mut daemon = command.spawn().unwrap();
-    drop(daemon.stdout.take());
-    let log = std::io::BufReader::new(daemon.stderr.take().unwrap());
-    // The log's line comes after the console's.
-    let serving = std::io::BufRead::lines(log).map_while(Result::ok).any(|line| line.contains("serving "));
-    daemon.kill().unwrap();
-    daemon.wait().unwrap();
-    assert!(serving, "it ended with its console");
-}
-
-#[test]
 fn a_forgotten_password_of_the_pages_costs_nothing_but_a_new_code() {
     let daemon = Daemon::start();
     let anna = daemon.add_account("anna");

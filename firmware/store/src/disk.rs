@@ -1,13 +1,12 @@
 //! The one seam at the very bottom: what the store asks of a disk. Real files, memory, and (in tests) a disk that loses power.
 
-use crate::{OpenError, limits};
+use crate::OpenError;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 /// A directory of files, some in its folder `log`. Names are relative: `FORMAT`, `log/0000000001`.
@@ -61,39 +60,7 @@ pub trait DiskFile: Debug + Send + Sync {
 pub struct Directory {
     dir: PathBuf,
     lock: Mutex<Option<File>>,
-    commits: Arc<Commits>,
 }
-
-/// Keeps ext4 from filling its area of fast commits. Linux up to this day reads one block beyond an area that is exactly full, takes the
-/// journal for damaged and drops all of it, and with it what was flushed last (`fs/jbd2/recovery.c`, `fc_do_one_pass`). A full commit
-/// begins the area anew; it comes long before the 256 blocks that the area has are used.
-#[derive(Debug)]
-struct Commits {
-    /// The directory, if it is on ext4.
-    ext4: Option<File>,
-    flushes: AtomicU32,
-}
-
-impl Commits {
-    fn new(dir: &Path) -> io::Result<Commits> {
-        let dir = File::open(dir)?;
-        let on_ext4 = rustix::fs::fstatfs(&dir)?.f_type as u64 == EXT4;
-        Ok(Commits { ext4: on_ext4.then_some(dir), flushes: AtomicU32::new(0) })
-    }
-
-    /// A file was flushed.
-    fn count(&self) -> io::Result<()> {
-        match &self.ext4 {
-            Some(dir) if self.flushes.fetch_add(1, Relaxed) % limits::FAST_COMMITS == limits::FAST_COMMITS - 1 => {
-                Ok(rustix::fs::syncfs(dir)?)
-            }
-            _ => Ok(()),
-        }
-    }
-}
-
-/// What `statfs` calls ext4 (statfs(2)).
-const EXT4: u64 = 0xef53;
 
 impl Directory {
     /// Makes the directory if need be and locks it.
@@ -102,10 +69,7 @@ impl Directory {
         std::fs::create_dir_all(dir.join("log")).map_err(io)?;
         let lock = OpenOptions::new().create(true).truncate(false).write(true).open(dir.join("LOCK")).map_err(io)?;
         match rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {
-                let commits = Arc::new(Commits::new(dir).map_err(io)?);
-                Ok(Directory { dir: dir.to_path_buf(), lock: Mutex::new(Some(lock)), commits })
-            }
+            Ok(()) => Ok(Directory { dir: dir.to_path_buf(), lock: Mutex::new(Some(lock)) }),
             Err(rustix::io::Errno::WOULDBLOCK) => Err(OpenError::InUse(dir.to_path_buf())),
             Err(e) => Err(io(e.into())),
         }
@@ -116,7 +80,7 @@ impl Disk for Directory {
     fn open(&self, name: &str, create: bool) -> io::Result<Arc<dyn DiskFile>> {
         let file =
             OpenOptions::new().read(true).write(true).create(create).truncate(false).open(self.dir.join(name))?;
-        Ok(Arc::new(RealFile { file, commits: Some(self.commits.clone()) }))
+        Ok(Arc::new(RealFile(file)))
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
@@ -143,9 +107,7 @@ impl Disk for Directory {
 
     fn sync_names(&self) -> io::Result<()> {
         File::open(self.dir.join("log"))?.sync_all()?;
-        self.commits.count()?;
-        File::open(&self.dir)?.sync_all()?;
-        self.commits.count()
+        File::open(&self.dir)?.sync_all()
     }
 
     fn free(&self) -> io::Result<u64> {
@@ -163,39 +125,35 @@ impl Disk for Directory {
 }
 
 #[derive(Debug)]
-struct RealFile {
-    file: File,
-    commits: Option<Arc<Commits>>,
-}
+struct RealFile(File);
 
 impl DiskFile for RealFile {
     fn len(&self) -> io::Result<u64> {
-        Ok(self.file.metadata()?.len())
+        Ok(self.0.metadata()?.len())
     }
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.file.read_exact_at(out, offset)
+        self.0.read_exact_at(out, offset)
     }
     fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.file.write_all_at(bytes, offset)
+        self.0.write_all_at(bytes, offset)
     }
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.file.set_len(len)
+        self.0.set_len(len)
     }
     fn punch(&self, offset: u64, len: u64) -> io::Result<()> {
         use rustix::fs::FallocateFlags;
         use rustix::io::Errno;
-        match rustix::fs::fallocate(&self.file, FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE, offset, len) {
+        match rustix::fs::fallocate(&self.0, FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE, offset, len) {
             Err(e) if e != Errno::OPNOTSUPP && e != Errno::NOSYS => Err(e.into()),
             _ => Ok(()),
         }
     }
     fn sync(&self) -> io::Result<()> {
-        rustix::fs::fdatasync(&self.file)?;
-        self.commits.as_ref().map_or(Ok(()), |commits| commits.count())
+        Ok(rustix::fs::fdatasync(&self.0)?)
     }
     fn forget_cached(&self) -> io::Result<()> {
         // what still waits to be written stays, and is flushed before it is built upon
-        Ok(rustix::fs::fadvise(&self.file, 0, None, rustix::fs::Advice::DontNeed)?)
+        Ok(rustix::fs::fadvise(&self.0, 0, None, rustix::fs::Advice::DontNeed)?)
     }
 }
 
@@ -206,7 +164,7 @@ pub(crate) struct ReadOnly(RealFile);
 impl ReadOnly {
     /// Opens it.
     pub(crate) fn open(path: &Path) -> io::Result<ReadOnly> {
-        Ok(ReadOnly(RealFile { file: File::open(path)?, commits: None }))
+        Ok(ReadOnly(RealFile(File::open(path)?)))
     }
 }
 

@@ -124,8 +124,6 @@ pub const COPY_BUDGET: u64 = 4;
 pub const COPY_ALWAYS: u64 = 64;
 /// Dead octets in one place that are worth a hole.
 pub const HOLE: u64 = 16 * 1024;
-/// Flushes of files on ext4 after which its journal is committed as a whole.
-pub const FAST_COMMITS: u32 = 64;
 /// Octets of redb's cache when mail is rescued.
 pub const RESCUE_CACHE: usize = 16 * 1024 * 1024;
 /// Segments kept to be written again; more are removed.

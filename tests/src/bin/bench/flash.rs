@@ -1,4 +1,4 @@
-//! A disk of our own, whose device counts exactly what reaches it: ext4 in a file, on a loop device.
+//! A disk of our own, whose device counts exactly what reaches it: XFS in a file, on a loop device.
 //!
 //! The mount is private to this process and those it starts ([`system_tests::own_mounts`]): it ends with them, whatever happens.
 
@@ -49,22 +49,18 @@ impl Flash {
         let image = self.image();
         File::create(&image).and_then(|f| f.set_len(SIZE)).map_err(|e| e.to_string())?;
         let image = image.to_str().ok_or("a path in UTF-8")?;
-        let lazy = "lazy_itable_init=0,lazy_journal_init=0";
-        let fast = run("mkfs.ext4", &["-q", "-F", "-O", "fast_commit", "-E", lazy, image]);
-        if fast.is_err() {
-            run("mkfs.ext4", &["-q", "-F", "-E", lazy, image])?;
-        }
-        self.kind = format!("ext4{} on a loop device", if fast.is_ok() { " with fast_commit" } else { "" });
+        run("mkfs.xfs", &["-q", "-f", "-m", "reflink=0,rmapbt=0", image])?;
+        self.kind = "XFS on a loop device".to_owned();
         self.mount()
     }
 
     fn image(&self) -> PathBuf {
-        self.home.path().join("ext4")
+        self.home.path().join("card")
     }
 
     fn mount(&mut self) -> Result<(), String> {
         let (image, directory) = (self.image(), self.directory.to_string_lossy().into_owned());
-        run("mount", &["-o", "loop,noatime", &image.to_string_lossy(), &directory])?;
+        run("mount", &["-o", "loop,noatime,allocsize=64k", &image.to_string_lossy(), &directory])?;
         let device = run("findmnt", &["-n", "-o", "SOURCE", &directory])?;
         let name = Path::new(device.trim()).file_name().ok_or("no device")?.to_owned();
         self.stat = Some(Path::new("/sys/block").join(name).join("stat"));

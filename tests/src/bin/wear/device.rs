@@ -16,24 +16,24 @@ const SIZE: u64 = 24 << 30;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// As the appliance has it.
-    Ext4,
-    /// The same without `fast_commit`.
-    Ext4Plain,
-    /// With small speculative allocation.
     Xfs,
+    /// With `fast_commit`.
+    Ext4,
+    /// Without.
+    Ext4Plain,
     /// The flash file system.
     F2fs,
 }
 
 impl Format {
     /// All of them, the appliance's first.
-    pub const ALL: [Format; 4] = [Format::Ext4, Format::Ext4Plain, Format::Xfs, Format::F2fs];
+    pub const ALL: [Format; 4] = [Format::Xfs, Format::Ext4, Format::Ext4Plain, Format::F2fs];
 
     /// In words.
     pub fn name(self) -> &'static str {
         match self {
-            Format::Ext4 => "ext4",
-            Format::Ext4Plain => "ext4 without fast_commit",
+            Format::Ext4 => "ext4 with fast_commit",
+            Format::Ext4Plain => "ext4",
             Format::Xfs => "XFS",
             Format::F2fs => "f2fs",
         }
@@ -42,8 +42,8 @@ impl Format {
     /// Its name on the command line.
     pub fn parse(name: &str) -> Option<Format> {
         match name {
-            "ext4" => Some(Format::Ext4),
-            "ext4-plain" => Some(Format::Ext4Plain),
+            "ext4-fast-commit" => Some(Format::Ext4),
+            "ext4" => Some(Format::Ext4Plain),
             "xfs" => Some(Format::Xfs),
             "f2fs" => Some(Format::F2fs),
             _ => None,
@@ -68,60 +68,56 @@ impl Format {
     }
 
     fn make(self, device: &str) -> Result<(), String> {
-        let appliance = Appliance::read()?;
-        let ext4 = |features: &str| {
-            let mut arguments = vec!["-q", "-F"];
-            if !features.is_empty() {
-                arguments.extend(["-O", features]);
+        const LAZY: &str = "lazy_itable_init=0,lazy_journal_init=0";
+        let appliance;
+        let (program, arguments) = match self {
+            Format::Ext4 => ("mkfs.ext4", ["-q", "-F", "-O", "fast_commit", "-E", LAZY].to_vec()),
+            Format::Ext4Plain => ("mkfs.ext4", ["-q", "-F", "-E", LAZY].to_vec()),
+            Format::Xfs => {
+                appliance = Appliance::read()?;
+                ("mkfs.xfs", appliance.make.split_whitespace().collect())
             }
-            arguments.extend(appliance.extra.split_whitespace());
-            arguments.push(device);
-            run("mkfs.ext4", &arguments)
+            Format::F2fs => ("mkfs.f2fs", ["-q", "-f"].to_vec()),
         };
-        match self {
-            Format::Ext4 => ext4(&appliance.features),
-            Format::Ext4Plain => ext4(""),
-            Format::Xfs => run("mkfs.xfs", &["-q", "-f", device]),
-            Format::F2fs => run("mkfs.f2fs", &["-q", "-f", device]),
-        }
-        .map(|_| ())
+        run(program, &[arguments, vec![device]].concat()).map(|_| ())
     }
 
     fn options(self) -> Result<String, String> {
-        let appliance = Appliance::read()?.mount;
         Ok(match self {
-            Format::Ext4 | Format::Ext4Plain => appliance,
-            Format::Xfs => "noatime,nosuid,nodev,noexec,allocsize=64k".to_owned(),
+            Format::Ext4 | Format::Ext4Plain => "noatime,commit=300,nosuid,nodev,noexec".to_owned(),
+            Format::Xfs => Appliance::read()?.mount,
             Format::F2fs => "noatime,nosuid,nodev,noexec".to_owned(),
         })
     }
 }
 
-/// What the image's own files say of its data partition.
+/// What the image's own script does with its data partition.
 #[derive(Debug)]
 struct Appliance {
-    features: String,
-    extra: String,
+    make: String,
     mount: String,
+    /// Hundredths of a second between two looks at the journal.
+    pause: String,
 }
 
 impl Appliance {
     fn read() -> Result<Appliance, String> {
-        let tree = here().join("../buildroot");
-        let read = |path: &str| std::fs::read_to_string(tree.join(path)).map_err(|e| format!("{path}: {e}"));
-        let between = |text: &str, start: &str, end: &str, path: &str| {
-            let found = text.split_once(start).and_then(|(_, rest)| rest.split_once(end));
-            found.map(|(found, _)| found.to_owned()).ok_or_else(|| format!("{path}: no {start}"))
+        let path = here().join("../buildroot/overlay/etc/init.d/S20data");
+        let script = std::fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+        let between = |start: &str, end: &str| {
+            let found = script.split_once(start).and_then(|(_, rest)| rest.split_once(end));
+            found.map(|(found, _)| found.to_owned()).ok_or_else(|| format!("{}: no {start}", path.display()))
         };
-        let (partitions, script) = ("board/common/partitions.cfg", "overlay/etc/init.d/S20data");
-        let text = read(partitions)?;
         Ok(Appliance {
-            features: between(&text, "features = \"", "\"", partitions)?,
-            extra: between(&text, "extraargs = \"", "\"", partitions)?,
-            mount: between(&read(script)?, "mount -t ext4 -o ", " ", script)?,
+            make: between("mkfs.xfs ", " \"$partition\"")?,
+            mount: between("mount -t xfs -o ", " ")?,
+            pause: between("echo ", &format!(" >{PAUSE}"))?.rsplit(' ').next().unwrap_or_default().to_owned(),
         })
     }
 }
+
+/// How often the kernel looks at the journals of all XFS file systems.
+const PAUSE: &str = "/proc/sys/fs/xfs/xfssyncd_centisecs";
 
 /// What the device has counted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -155,6 +151,8 @@ pub struct Device {
     open: Option<File>,
     directory: PathBuf,
     mounted: bool,
+    /// What this machine had for [`PAUSE`].
+    pause: Option<String>,
 }
 
 impl Device {
@@ -168,9 +166,13 @@ impl Device {
         let (path, open) = made?;
         let directory = home.join("mounted");
         std::fs::create_dir_all(&directory).map_err(|e| e.to_string())?;
-        let mut device = Device { format, path, open: Some(open), directory, mounted: false };
+        let mut device = Device { format, path, open: Some(open), directory, mounted: false, pause: None };
         format.make(&device.path)?;
         device.mount()?;
+        if format == Format::Xfs {
+            device.pause = Some(std::fs::read_to_string(PAUSE).map_err(|e| format!("{PAUSE}: {e}"))?);
+            std::fs::write(PAUSE, Appliance::read()?.pause).map_err(|e| format!("{PAUSE}: {e}"))?;
+        }
         Ok(device)
     }
 
@@ -249,5 +251,8 @@ impl Drop for Device {
             drop(run("umount", &["--lazy", &self.directory.to_string_lossy()]));
         }
         drop(self.open.take());
+        if let Some(pause) = &self.pause {
+            drop(std::fs::write(PAUSE, pause));
+        }
     }
 }

@@ -87,9 +87,9 @@ impl Wear {
             }
         }
         if self.options.large > 0 {
-            self.report.column(&format!("Roost, {}, large", Format::Ext4.name()));
+            self.report.column(&format!("Roost, {}, large", Format::Xfs.name()));
             let large = |wear: &mut Wear| {
-                let mut rig = Rig::new(&wear.place, &Subject::Roost, Format::Ext4)?;
+                let mut rig = Rig::new(&wear.place, &Subject::Roost, Format::Xfs)?;
                 large::run(&mut wear.report, &mut rig, wear.options.large)
             };
             if let Err(why) = large(self) {
@@ -116,7 +116,7 @@ impl Wear {
             if self.options.peers.iter().any(|peer| peer == driver) {
                 let name = format!("{driver}{}", if zstd { " zstd" } else { "" });
                 let subject = Subject::Dovecot(dovecot.clone(), Layout { driver, zstd, durable: true });
-                faults += self.column(&name, &subject, Format::Ext4);
+                faults += self.column(&name, &subject, Format::Xfs);
             }
         }
         faults
