@@ -141,6 +141,7 @@ build_root
 "$tree/board/common/slot-image.sh" 0x40400000 "$build/root.squashfs" "$parts/vmlinuz" "$parts/initrd.gz" "$build/slot.img"
 build_update
 build_boot
+truncate -s 16M "$build/data.zero"
 genimage --config "$tree/board/common/partitions.cfg" --rootpath "$build/empty" --tmppath "$build/tmp" --inputpath "$build" \
   --outputpath "$build" >"$build/log" 2>&1 || die "$(tail -n 5 "$build/log")"
 mv "$build/disk.img" "$build/slot.img" "$build/update.roost" "$out/"

@@ -93,6 +93,7 @@ fn built_disk(folder: &Path) -> PathBuf {
     let mut vfat = Command::new("mkfs.vfat");
     assert_passes_with(vfat.args(["-C", "-F", "32"]).arg(folder.join("boot.vfat")).arg("65536"));
     std::fs::write(folder.join("slot.img"), vec![0x5a; 1 << 20]).expect("a slot");
+    std::fs::write(folder.join("data.zero"), vec![0; 16 << 20]).expect("what was never formatted");
     std::fs::create_dir_all(folder.join("empty")).expect("a folder");
     let mut genimage = Command::new("genimage");
     genimage.arg("--config").arg(root().join("buildroot/board/common/partitions.cfg"));

@@ -39,6 +39,7 @@ mcopy -s -i "$work/boot.vfat" "$work"/boot/* ::
 
 cp "$images/slot.img" "$work/slot.img"
 mkdir "$work/empty"
+truncate -s 16M "$work/data.zero"
 genimage --config "$here/partitions.cfg" --rootpath "$work/empty" --tmppath "$work/tmp" --inputpath "$work" \
   --outputpath "$work" >"$work/log" 2>&1 || { cat "$work/log" >&2; exit 1; }
 mv "$work/disk.img" "$images/disk.img"
