@@ -44,7 +44,9 @@ fn starts(report: &mut Report) -> Result<(), String> {
         if start == "first start" {
             let memory = memory_before_the_daemon(&board)?;
             // QEMU's old virtio-mmio gives each queue of the tests' console 1,024 pages. A board for people has none: 16 MB.
-            report.row(SECTION, "memory in use before the daemon, 11 MB for the tests' console", "MB").add(true, memory);
+            report
+                .row(SECTION, "memory in use before the daemon, 11 MB for the tests' console", "MB")
+                .add(true, memory);
         }
         board.power_off().map_err(|e| e.to_string())?;
     }
