@@ -1,21 +1,20 @@
 //! How octets of messages become octets of PART records and back: zstd with a dictionary, base64 (RFC 4648 §4) undone.
 
 use crate::dictionary::{Choice, Known, What};
-use crate::disk::lock;
 use crate::limits;
+use crate::pool::Pool;
 use crate::record::{PART_HEADER, PartHead};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ring::hmac;
 use std::borrow::Cow;
 use std::io;
-use std::sync::Mutex;
 use zstd::zstd_safe::{CCtx, DCtx, compress_bound, get_error_name};
 
 /// Octets as they are.
 const PLAIN: u32 = 0;
-/// Compressors and decompressors kept for the next caller.
-const KEPT: usize = 2;
+/// Compressors, and decompressors, at work at a time: as many as a board has cores. Each takes some megabytes at these levels.
+const AT_WORK: usize = 4;
 
 /// What tells equal attachments: a keyed hash of their octets.
 pub type Hash = [u8; 16];
@@ -55,8 +54,8 @@ pub struct Codec {
     shared: usize,
     /// What the log is written with.
     pub dictionary: Choice,
-    compressors: Mutex<Vec<CCtx<'static>>>,
-    decompressors: Mutex<Vec<DCtx<'static>>>,
+    compressors: Pool<CCtx<'static>>,
+    decompressors: Pool<DCtx<'static>>,
 }
 
 impl std::fmt::Debug for Codec {
@@ -72,8 +71,8 @@ impl Codec {
             shared,
             key: hmac::Key::new(hmac::HMAC_SHA256, &store.to_le_bytes()),
             dictionary: Choice::new(),
-            compressors: Mutex::default(),
-            decompressors: Mutex::default(),
+            compressors: Pool::new(AT_WORK),
+            decompressors: Pool::new(AT_WORK),
         }
     }
 
@@ -142,14 +141,14 @@ impl Codec {
     fn compress(&self, bytes: Vec<u8>, what: What) -> io::Result<(Option<Known>, Vec<u8>)> {
         let with = self.dictionary.present();
         let mut data = Vec::with_capacity(compress_bound(bytes.len()));
-        let kept = lock(&self.compressors).pop();
-        let compressor = kept.or_else(CCtx::try_create);
-        let (Some(encoder), Some(mut compressor)) = (with.encoder(what), compressor) else {
+        let mut taken = self.compressors.take(CCtx::try_create);
+        let compressor = taken.as_deref_mut().and_then(Option::as_mut);
+        let (Some(encoder), Some(compressor)) = (with.encoder(what), compressor) else {
             return Ok((None, bytes));
         };
         let done = compressor.compress_using_cdict(&mut data, &bytes, encoder);
         done.map_err(|code| io::Error::other(get_error_name(code)))?;
-        keep(&self.compressors, compressor);
+        drop(taken);
         let gained = data.len() + data.len() / 32 < bytes.len();
         Ok(if gained {
             data.shrink_to_fit();
@@ -189,18 +188,10 @@ impl Codec {
             return None;
         }
         let mut bytes = Vec::with_capacity(raw);
-        let kept = lock(&self.decompressors).pop();
-        let mut decompressor = kept.or_else(DCtx::try_create)?;
-        decompressor.decompress_using_ddict(&mut bytes, data, &with.decoder).ok()?;
-        keep(&self.decompressors, decompressor);
+        let mut taken = self.decompressors.take(DCtx::try_create)?;
+        taken.as_mut()?.decompress_using_ddict(&mut bytes, data, &with.decoder).ok()?;
+        drop(taken);
         (bytes.len() == raw).then_some(bytes)
-    }
-}
-
-fn keep<T>(pool: &Mutex<Vec<T>>, one: T) {
-    let mut pool = lock(pool);
-    if pool.len() < KEPT {
-        pool.push(one);
     }
 }
 

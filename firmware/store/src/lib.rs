@@ -24,6 +24,7 @@ mod open;
 mod pages;
 mod perform;
 mod plan;
+mod pool;
 mod queue;
 mod quota;
 mod reader;
