@@ -41,6 +41,10 @@ pub trait DiskFile: Debug + Send + Sync {
     }
     /// Fills the buffer; [`io::ErrorKind::UnexpectedEof`] if the file is too short.
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()>;
+    /// The same, of a place after which nothing is wanted: the system need not read on.
+    fn read_alone(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.read(offset, out)
+    }
     /// Writes all of it, making the file longer if need be.
     fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()>;
     /// Cuts or extends with zeros.
@@ -133,6 +137,12 @@ impl DiskFile for RealFile {
     }
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
         self.0.read_exact_at(out, offset)
+    }
+    fn read_alone(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        rustix::fs::fadvise(&self.0, 0, None, rustix::fs::Advice::Random)?;
+        let done = self.read(offset, out);
+        rustix::fs::fadvise(&self.0, 0, None, rustix::fs::Advice::Normal)?;
+        done
     }
     fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         self.0.write_all_at(bytes, offset)

@@ -270,7 +270,7 @@ impl Segments {
     /// What a segment's header says of snapshots; `None` if it cannot be read.
     pub fn pointer(&self, number: u32) -> io::Result<Option<Option<Pointer>>> {
         let mut block = vec![0; limits::BLOCK as usize];
-        match self.file(number).and_then(|file| file.read(0, &mut block)) {
+        match self.file(number).and_then(|file| file.read_alone(0, &mut block)) {
             Ok(()) => Ok(SegmentHeader::decode(&block)
                 .filter(|h| h.store == self.store && h.segment == number)
                 .filter(|_| SegmentHeader::dictionary(&block).is_some())
@@ -341,14 +341,14 @@ impl Segments {
     pub fn carried(&self, segment: u32) -> Option<Known> {
         let file = self.file(segment).ok()?;
         let mut block = vec![0; limits::BLOCK as usize];
-        file.read(0, &mut block).ok()?;
+        file.read_alone(0, &mut block).ok()?;
         SegmentHeader::decode(&block).filter(|h| h.store == self.store && h.segment == segment)?;
         let (number, len, crc) = SegmentHeader::dictionary(&block)?;
         if len > limits::DICTIONARY {
             return None;
         }
         let mut bytes = vec![0; len];
-        file.read(limits::BLOCK.into(), &mut bytes).ok()?;
+        file.read_alone(limits::BLOCK.into(), &mut bytes).ok()?;
         if crc32c::crc32c(&bytes) != crc {
             return None;
         }
@@ -447,7 +447,7 @@ pub fn align(offset: u32) -> u32 {
 pub fn header(disk: &dyn Disk, segment: u32) -> io::Result<Option<SegmentHeader>> {
     let file = disk.open(&path(segment), false)?;
     let mut block = vec![0; limits::BLOCK as usize];
-    match file.read(0, &mut block) {
+    match file.read_alone(0, &mut block) {
         Ok(()) => Ok(SegmentHeader::decode(&block)),
         Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
         Err(e) => Err(e),
@@ -457,7 +457,7 @@ pub fn header(disk: &dyn Disk, segment: u32) -> io::Result<Option<SegmentHeader>
 /// Where a segment's records start, by its header.
 pub fn records(file: &Arc<dyn DiskFile>) -> io::Result<u32> {
     let mut block = vec![0; limits::BLOCK as usize];
-    file.read(0, &mut block)?;
+    file.read_alone(0, &mut block)?;
     let len = SegmentHeader::dictionary(&block).map_or(0, |(_, len, _)| len.min(limits::DICTIONARY));
     Ok(align(limits::BLOCK + len as u32))
 }
