@@ -103,6 +103,11 @@ impl View {
         self.modseq
     }
 
+    /// Whether one of these UIDs, if there is such a message, is one that came since the last time.
+    pub fn is_behind(&self, uids: &SequenceSet) -> bool {
+        uids.exceeds(self.highest_uid)
+    }
+
     /// The sequence number of a message.
     pub fn sequence_of(&self, uid: Uid) -> Option<u32> {
         self.uids.binary_search(&uid).ok().map(|at| at as u32 + 1)

@@ -77,6 +77,20 @@ pub enum Command {
     Move(Numbers, SequenceSet, Mailbox),
 }
 
+impl Command {
+    /// The UIDs by which it names messages to do something with them.
+    pub fn uids(&self) -> Option<&SequenceSet> {
+        match self {
+            Command::UidExpunge(set)
+            | Command::Fetch(Numbers::Uid, Fetch { set, .. })
+            | Command::Store(Numbers::Uid, StoreFlags { set, .. })
+            | Command::Copy(Numbers::Uid, set, _)
+            | Command::Move(Numbers::Uid, set, _) => Some(set),
+            _ => None,
+        }
+    }
+}
+
 /// What the numbers of a command and its answer are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Numbers {

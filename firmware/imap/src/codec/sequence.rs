@@ -58,11 +58,12 @@ impl SequenceSet {
         self.resolve(u32::MAX)
     }
 
-    /// Whether a message sequence number above `count` is named, or `*` though `count` is 0 (RFC 3501 §9 `seq-number`: BAD).
-    pub fn exceeds(&self, count: u32) -> bool {
+    /// Whether a number above `largest` is named, or `*` though `largest` is 0. No message sequence number may be above the count
+    /// (RFC 3501 §9 `seq-number`: BAD).
+    pub fn exceeds(&self, largest: u32) -> bool {
         let above = |bound| match bound {
-            Bound::Number(n) => n > count,
-            Bound::Largest => count == 0,
+            Bound::Number(n) => n > largest,
+            Bound::Largest => largest == 0,
         };
         self.0.iter().any(|&(a, b)| above(a) || above(b))
     }

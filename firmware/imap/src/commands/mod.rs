@@ -26,6 +26,7 @@ use crate::answer::Answer;
 use crate::codec::command::{Command, Tag};
 use crate::codec::parse::Name;
 use crate::session::{Job, Session, State, User};
+use crate::view::View;
 use ::store::{Store, Watch};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -218,13 +219,21 @@ fn idle(session: &mut Session, user: User, out: &mut Vec<u8>) -> Outcome {
     out.extend_from_slice(b"+ idling\r\n");
     let State::Selected(_, view) = &mut session.state else { return Outcome::Idle(None) };
     let watch = session.context.store.watch(view.mailbox, session.waker.clone());
-    match view.catch_up(&session.context.store, true, user.enabled, out) {
-        Ok(()) => {}
-        Err(::store::StoreError::NoSuchMailbox) => return Outcome::Bye("The selected mailbox was deleted"),
-        Err(error) => tracing::error!(%error, "imap: cannot read changes"),
+    if let Err(bye) = catch_up(view, &session.context.store, true, user, out) {
+        return bye;
     }
     view.shrink();
     Outcome::Idle(Some(watch))
+}
+
+/// Tells what happened since the last time before a command goes on.
+fn catch_up(view: &mut View, store: &Store, expunge: bool, user: User, out: &mut Vec<u8>) -> Result<(), Outcome> {
+    match view.catch_up(store, expunge, user.enabled, out) {
+        Ok(()) => {}
+        Err(::store::StoreError::NoSuchMailbox) => return Err(Outcome::Bye("The selected mailbox was deleted")),
+        Err(error) => tracing::error!(%error, "imap: cannot read changes"),
+    }
+    Ok(())
 }
 
 /// Commands about the selected mailbox.
@@ -232,6 +241,13 @@ fn selected(session: &mut Session, env: Env<'_>, tag: &Tag, command: Command, ou
     let State::Selected(user, view) = &mut session.state else {
         return Outcome::Done(Answer::bad("No mailbox is selected"));
     };
+    // A client knows a UID from another of its connections before this one has told it of the message: passing over it as over one
+    // that does not exist (RFC 3501 §6.4.8) would lose what the client asks for.
+    if command.uids().is_some_and(|uids| view.is_behind(uids))
+        && let Err(bye) = catch_up(view, env.store, false, *user, out)
+    {
+        return bye;
+    }
     let done = |result: Result<Answer, Answer>| Outcome::Done(result.unwrap_or_else(|refusal| refusal));
     let work = |result: Result<Job, Answer>| result.map_or_else(Outcome::Done, |job| Outcome::Work(Box::new(job)));
     match command {

@@ -125,6 +125,35 @@ fn new_mail_is_told_while_expunge_waits() {
 }
 
 #[test]
+fn commands_by_uid_find_what_only_another_session_was_told_of() {
+    for (command, answer) in [
+        ("UID STORE 2 -FLAGS.SILENT (\\Seen)", "* 2 FETCH (UID 2 MODSEQ (...))\nanna1< a OK STORE completed"),
+        ("UID FETCH 2 UID", "* 2 FETCH (UID 2)\nanna1< a OK FETCH completed"),
+        ("UID FETCH 2:* UID", "* 2 FETCH (UID 2)\nanna1< a OK FETCH completed"),
+        (
+            "UID STORE 2:9 +FLAGS (\\Seen)",
+            "* 2 FETCH (UID 2 MODSEQ (...) FLAGS (\\Deleted \\Seen))\nanna1< a OK STORE completed",
+        ),
+        ("UID COPY 2 Trash", "a OK [COPYUID ... 2 1] COPY completed"),
+        ("UID MOVE 2 Trash", "* OK [COPYUID ... 2 1] Moved\nanna1< * VANISHED 2\nanna1< a OK MOVE completed"),
+        ("UID EXPUNGE 2", "* VANISHED 2\nanna1< a OK [HIGHESTMODSEQ ...] EXPUNGE completed"),
+    ] {
+        let mut world = two(1);
+        world.send("anna1", b"e ENABLE QRESYNC\r\n");
+        world.mail("anna", "INBOX", "Subject: 2\r\n\r\n");
+        world.send("anna2", b"n NOOP\r\ns UID STORE 2 +FLAGS.SILENT (\\Deleted)\r\n");
+        world.play(&format!(
+            "
+            anna1> a {command}
+            anna1< * 2 EXISTS
+            anna1< * 1 RECENT
+            anna1< {answer}
+            "
+        ));
+    }
+}
+
+#[test]
 fn recent_belongs_to_one_session() {
     let mut world = two(0);
     world.mail("anna", "INBOX", "a");
