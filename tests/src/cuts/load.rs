@@ -202,7 +202,7 @@ impl User<'_> {
         let found: Vec<(Uid, Number)> =
             answer.fetched().filter_map(|(uid, line)| Some((uid, number(line.literal.as_deref()?)?))).collect();
         self.seen = found.iter().map(|(uid, _)| *uid).max().unwrap_or(0).max(self.seen);
-        self.load.model().found(self.place.account, &found);
+        self.load.model().found(self.client, &found);
         Ok(())
     }
 

@@ -236,7 +236,8 @@ impl Model {
     }
 
     /// A client sees messages in its INBOX. What can be seen counts.
-    pub fn found(&mut self, account: usize, seen: &[(Uid, Number)]) {
+    pub fn found(&mut self, finder: usize, seen: &[(Uid, Number)]) {
+        let account = super::account_of(finder);
         let place = Place::inbox(account);
         for (uid, number) in seen {
             if self.mailbox(place).items.contains_key(uid) {
@@ -244,7 +245,7 @@ impl Model {
             }
             let client = super::client_for(account, *number);
             if self.deliveries.remove(&(account, *number)).is_some() {
-                self.note(&format!("client {client}: message {number} is UID {uid} of {place}"));
+                self.note(&format!("client {finder}: message {number} is UID {uid} of {place}, for client {client}"));
                 self.put(place, *uid, Item::new(*number, client, Flags::new()));
             }
         }
