@@ -92,6 +92,7 @@ impl Bench {
         run("mkimage", &["-A", "arm64", "-T", "script", "-C", "none", "-d", &tree("boot.cmd"), &path("boot.scr")]);
         run("mkfs.vfat", &["-C", "-F", "32", &path("boot.vfat"), "65536"]);
         run("mcopy", &["-i", &path("boot.vfat"), &path("boot.scr"), "::boot.scr"]);
+        std::fs::write(path("data.zero"), vec![0; 16 << 20]).unwrap();
         let (config, root, tmp, here) = (tree("partitions.cfg"), path("empty"), path("tmp"), path(""));
         let folders = ["--rootpath", &root, "--tmppath", &tmp, "--inputpath", &here, "--outputpath", &here];
         run("genimage", &[["--config", &config].as_slice(), &folders].concat());
