@@ -13,7 +13,7 @@ use zstd::zstd_safe::{CCtx, DCtx, compress_bound, get_error_name};
 
 /// Octets as they are.
 const PLAIN: u32 = 0;
-/// Compressors, and decompressors, at work at a time: as many as a board has cores. Each takes some megabytes at these levels.
+/// Compressors, and decompressors, at work at a time: as many as a board has cores. More would take memory and wait for a core.
 const AT_WORK: usize = 4;
 
 /// What tells equal attachments: a keyed hash of their octets.
