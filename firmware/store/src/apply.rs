@@ -25,7 +25,7 @@ fn apply_to(t: &mut Tables<'_>, account: u32, event: &Event) -> Result<()> {
     match event {
         Event::Open(_) => Ok(()),
         Event::Deliver(e) => deliver(t, account, e),
-        Event::Flags(e) => flags(t, e),
+        Event::Flags(all) => all.iter().try_for_each(|e| flags(t, e)),
         Event::Copy(e) => copy(t, account, e),
         Event::Move(e) => move_messages(t, account, e),
         Event::Expunge(e) => expunge(t, e),

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 /// Flags are durable after this time at the latest.
 pub const LAZY_FLUSH: Duration = Duration::from_secs(5);
+/// Octets of a record to which changes of flags are added.
+pub const SERIES: usize = if cfg!(test) { 64 } else { 4 * 1024 };
 /// Octets of a mailbox name.
 pub const MAILBOX_NAME: usize = 512;
 /// Levels of a mailbox name.

@@ -6,7 +6,7 @@
 use crate::body::Piece;
 use crate::dictionary::Dictionary;
 use crate::limits;
-use crate::record::{self, Event, Extent, Header, Kind, PartHead, Position, Shared};
+use crate::record::{self, Event, Extent, HEADER, Header, Kind, PartHead, Position, Shared};
 use crate::segment::{self, Pointer, SegmentHeader, Segments, VERSION, align};
 use crate::tuning::Rule;
 use crate::{StoreError, disk::DiskFile};
@@ -59,6 +59,19 @@ pub struct Log {
     limit: u32,
     /// The segment does not carry the dictionary that is written with, because what it carries is damaged.
     foreign: bool,
+    /// The last record, if it can take more changes of flags.
+    series: Option<Series>,
+}
+
+/// A FLAGS record at the buffer's end. Nothing of it has gone to the disk, so it may still grow: somebody who reads message after
+/// message pays for one header.
+#[derive(Debug, Clone, Copy)]
+struct Series {
+    account: u32,
+    /// Where in the buffer it starts.
+    start: usize,
+    /// Octets of its payload.
+    len: usize,
 }
 
 /// A point to which the buffer can be taken back.
@@ -68,6 +81,7 @@ pub struct Mark {
     len: usize,
     lsn: u64,
     reopened: bool,
+    series: Option<Series>,
 }
 
 /// How a write to the log failed.
@@ -131,6 +145,7 @@ impl Log {
             snapshot,
             limit,
             foreign: false,
+            series: None,
         })
     }
 
@@ -222,15 +237,40 @@ impl Log {
 
     /// The present point.
     pub fn mark(&self) -> Mark {
-        Mark { base: self.base, len: self.buffer.len(), lsn: self.lsn, reopened: self.reopened }
+        Mark { base: self.base, len: self.buffer.len(), lsn: self.lsn, reopened: self.reopened, series: self.series }
     }
 
     /// Takes the buffer back. `written`: some of it may have reached the disk.
     pub fn rewind(&mut self, mark: Mark, written: bool) {
         debug_assert_eq!(self.base, mark.base);
-        self.buffer.truncate(mark.len);
-        self.reopened = mark.reopened || written;
         self.lsn = mark.lsn;
+        match mark.series {
+            Some(series) => self.put_series(series, &[]),
+            None => self.buffer.truncate(mark.len),
+        }
+        debug_assert_eq!(self.buffer.len(), mark.len);
+        self.reopened = mark.reopened || written;
+        self.series = mark.series.filter(|_| !written);
+    }
+
+    /// Writes the record at the buffer's end again, with what it had and `more`.
+    fn put_series(&mut self, series: Series, more: &[u8]) {
+        let Series { account, start, len } = series;
+        let payload = self.buffer.get(start + HEADER..start + HEADER + len).unwrap_or_default().to_vec();
+        self.buffer.truncate(start);
+        let header = Header { len: 0, crc: 0, lsn: self.lsn, durable: self.durable, account, kind: Kind::Flags };
+        record::encode(&mut self.buffer, self.segments.seed(self.base.segment), &header, &[&payload, more]);
+    }
+
+    /// Puts a change of flags into the record before it, if that is one of the same account and still here.
+    fn extend_series(&mut self, account: u32, payload: &[u8]) -> Option<Position> {
+        let fits = |s: &Series| s.account == account && s.len + payload.len() <= limits::SERIES;
+        let series = self.series.filter(|s| !self.reopened && fits(s))?;
+        self.put_series(series, payload);
+        self.series = Some(Series { len: series.len + payload.len(), ..series });
+        self.appended += 1;
+        self.counters.flags.fetch_add(payload.len() as u64, Relaxed);
+        Some(Position { offset: self.base.offset + series.start as u32, ..self.base })
     }
 
     /// Goes on in a segment to be written again, if there is one: a file that need not grow costs the file system nothing.
@@ -289,9 +329,18 @@ impl Log {
     /// Appends an event; answers where it is.
     pub fn append(&mut self, account: u32, event: &Event) -> Result<Position, StoreError> {
         let (kind, payload) = event.encode()?;
+        if kind == Kind::Flags
+            && let Some(at) = self.extend_series(account, &payload)
+        {
+            return Ok(at);
+        }
         let lsn = self.next_lsn();
         let at = self.end();
+        let start = self.buffer.len();
         self.encode(lsn, kind, account, &[&payload]);
+        if kind == Kind::Flags {
+            self.series = Some(Series { account, start, len: payload.len() });
+        }
         let cause = match kind {
             Kind::Flags | Kind::Seen => &self.counters.flags,
             Kind::SnapshotBegin | Kind::SnapshotRows | Kind::SnapshotEnd | Kind::Relocate => &self.counters.reclaim,
@@ -327,6 +376,7 @@ impl Log {
         record::encode(&mut self.buffer, self.segments.seed(self.base.segment), &header, payload);
         self.lsn = lsn;
         self.appended += 1;
+        self.series = None;
     }
 
     /// Writes all that waits and makes it durable. After `NoSpace` the buffer is as before.
@@ -362,6 +412,7 @@ impl Log {
     fn write(&mut self, len: usize) -> Result<(), LogError> {
         let file = self.file.as_ref().ok_or_else(|| LogError::Broken(io::ErrorKind::NotFound.into()))?;
         self.top = self.top.max(self.lsn);
+        self.series = None;
         file.write(self.base.offset.into(), &self.buffer[..len])?;
         self.buffer.drain(..len);
         self.base.offset += len as u32;

@@ -228,7 +228,7 @@ impl Hands<'_, '_> {
         let plan = plan::change_flags(self.t, mailbox, uids, change, unchanged_since)?;
         if let Some(event) = plan.event {
             let account = self.account_of(mailbox)?;
-            self.record(account, &Event::Flags(event))?;
+            self.record(account, &Event::Flags(vec![event]))?;
         }
         let known = keywords(&self.t.keywords, mailbox)?;
         let mut rows = Vec::with_capacity(uids.len());

@@ -360,6 +360,23 @@ pub struct FlagsSet {
     pub groups: Vec<(LoggedFlags, Ranges)>,
 }
 
+impl FlagsSet {
+    /// Several, one after the other.
+    fn encode_all(all: &[FlagsSet]) -> postcard::Result<Vec<u8>> {
+        all.iter().try_fold(Vec::new(), |payload, one| postcard::to_extend(one, payload))
+    }
+
+    fn decode_all(mut payload: &[u8]) -> Option<Vec<FlagsSet>> {
+        let mut all = Vec::new();
+        while !payload.is_empty() {
+            let (one, rest) = postcard::take_from_bytes(payload).ok()?;
+            all.push(one);
+            payload = rest;
+        }
+        Some(all)
+    }
+}
+
 /// COPY, and the first half of MOVE.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Copied {
@@ -463,8 +480,8 @@ pub enum Event {
     Open(u64),
     /// DELIVER.
     Deliver(Deliver),
-    /// FLAGS.
-    Flags(FlagsSet),
+    /// FLAGS: changes in their order.
+    Flags(Vec<FlagsSet>),
     /// COPY.
     Copy(Copied),
     /// MOVE.
@@ -513,7 +530,7 @@ impl Event {
         let (kind, payload) = match self {
             Event::Open(after) => (Kind::Open, Ok(after.to_le_bytes().to_vec())),
             Event::Deliver(v) => (Kind::Deliver, v.encode()),
-            Event::Flags(v) => (Kind::Flags, postcard::to_stdvec(v)),
+            Event::Flags(v) => (Kind::Flags, FlagsSet::encode_all(v)),
             Event::Copy(v) => (Kind::Copy, postcard::to_stdvec(v)),
             Event::Move(v) => (Kind::Move, postcard::to_stdvec(v)),
             Event::Expunge(v) => (Kind::Expunge, postcard::to_stdvec(v)),
@@ -551,7 +568,7 @@ impl Event {
             Kind::Open => Event::Open(u64::from_le_bytes(payload.try_into().ok()?)),
             Kind::Part | Kind::Unknown => return None,
             Kind::Deliver => Event::Deliver(Deliver::decode(payload)?),
-            Kind::Flags => Event::Flags(value(payload)?),
+            Kind::Flags => Event::Flags(FlagsSet::decode_all(payload)?),
             Kind::Copy => Event::Copy(value(payload)?),
             Kind::Move => Event::Move(value(payload)?),
             Kind::Expunge => Event::Expunge(value(payload)?),

@@ -259,7 +259,7 @@ fn plan_set(
         let flags = Flags { seen: true, ..Flags::default() };
         let change = if seen { FlagChange::Add(flags) } else { FlagChange::Remove(flags) };
         let plan = plan::change_flags(t, mailbox, uids, &change, unchanged_since)?;
-        return Ok((plan.event.map(|event| (reader, Event::Flags(event))), plan.modified));
+        return Ok((plan.event.map(|event| (reader, Event::Flags(vec![event]))), plan.modified));
     }
     let around = (uids.first().copied().unwrap_or(1), uids.last().copied().unwrap_or(0));
     let view = View::read(&t.txn.open_table(SEEN)?, mailbox, reader, around)?;

@@ -3,8 +3,9 @@
 use super::properties::small;
 use crate::body::Piece;
 use crate::disk::{Disk, Memory};
+use crate::limits;
 use crate::log::{Log, LogCounters};
-use crate::record::{Event, HEADER, PART_HEADER, Position};
+use crate::record::{Event, FlagsSet, HEADER, LoggedFlags, PART_HEADER, Position};
 use crate::scan::Scanner;
 use crate::segment::{Segments, path};
 use crate::tuning::{Rule, Tuning};
@@ -164,4 +165,66 @@ fn leftovers_stay_dead() {
 #[test]
 fn numbers_given_twice_would_wake_leftovers() {
     assert_eq!(leftovers(Tuning { broken: Some(Rule::FreshNumbers), ..small() }), [1, 4, 3]);
+}
+
+/// Changes of flags found in the log: how many records of how many changes, and the MODSEQs in their order.
+fn flag_records(bench: &Bench) -> (Vec<usize>, Vec<u64>) {
+    let mut scanner = Scanner::whole(bench.segments.clone(), None).unwrap();
+    let (mut sizes, mut modseqs) = (Vec::new(), Vec::new());
+    while let Some(record) = scanner.next().unwrap() {
+        if let Some(Event::Flags(all)) = Event::decode(record.header.kind, record.payload) {
+            sizes.push(all.len());
+            modseqs.extend(all.iter().map(|one| one.modseq));
+        }
+    }
+    (sizes, modseqs)
+}
+
+fn seen(modseq: u64) -> Event {
+    let flags = LoggedFlags { bits: 1, keywords: Vec::new() };
+    Event::Flags(vec![FlagsSet { mailbox: 1, modseq, groups: vec![(flags, vec![(7, 7)])] }])
+}
+
+#[test]
+fn changes_of_flags_that_follow_each_other_share_a_record() {
+    let bench = Bench::new(Tuning::default());
+    let mut log = bench.reopen();
+    log.begin_group().unwrap();
+    for (account, modseq) in [(1, 1), (1, 2), (1, 3), (2, 4)] {
+        log.append(account, &seen(modseq)).unwrap();
+    }
+    log.append(2, &Event::Delete(9)).unwrap();
+    log.append(2, &seen(5)).unwrap();
+    log.flush().unwrap();
+    // what is on the disk does not change any more
+    log.append(2, &seen(6)).unwrap();
+    log.flush().unwrap();
+    assert_eq!(flag_records(&bench), (vec![3, 1, 1, 1], (1..=6).collect()));
+    // a record has a limit
+    for modseq in 7..40 {
+        log.append(1, &seen(modseq)).unwrap();
+    }
+    log.flush().unwrap();
+    let (sizes, modseqs) = flag_records(&bench);
+    assert!(sizes[4..sizes.len() - 1].iter().all(|n| (4..=limits::SERIES).contains(n)), "{sizes:?}");
+    assert_eq!(modseqs, (1..40).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_change_of_flags_that_is_taken_back_leaves_those_before_it() {
+    let bench = Bench::new(Tuning::default());
+    let mut log = bench.reopen();
+    log.begin_group().unwrap();
+    log.append(1, &seen(1)).unwrap();
+    let second = log.begin_group().unwrap();
+    log.append(1, &seen(2)).unwrap();
+    log.append(1, &Event::Delete(9)).unwrap();
+    log.rewind(second, false);
+    log.append(1, &seen(3)).unwrap();
+    log.rewind(second, true);
+    // some of it may be on the disk: it goes on with an OPEN
+    log.append(1, &seen(4)).unwrap();
+    log.flush().unwrap();
+    assert_eq!(flag_records(&bench), (vec![1, 1], vec![1, 4]));
+    assert_eq!(bench.scan().0, Vec::<u64>::new());
 }
