@@ -1,6 +1,7 @@
 //! The command line: what was asked, as a type.
 
 use crate::control::Request;
+use crate::download::Source;
 use crate::serve::Options;
 use auth::Address;
 use lexopt::prelude::*;
@@ -23,7 +24,7 @@ Roost holds a household's mail and serves it to every mail program on the LAN.
   roost check --data DIR
   roost stats --json [--endurance-tb TERABYTES] --data DIR
   roost rescue LOG-DIR OUT-DIR
-  roost update FILE|-         (on a board: installs a signed update, restarts into it)
+  roost update FILE|URL|-     (on a board: installs a signed update, restarts into it)
   roost slots                 (on a board: what runs, and what is in the other slot)
   roost keep --data DIR       (on a board, as root: watches over the daemon, takes updates)
 
@@ -43,8 +44,8 @@ pub enum Command {
     Serve(Options),
     /// Watch over the daemon.
     Keep(crate::keeper::Options),
-    /// Install an update: from a file, or from standard input.
-    Update { bundle: Option<PathBuf> },
+    /// Install an update.
+    Update(Bundle),
     /// Tell about the root slots.
     Slots,
     /// Ask the daemon, or the data itself.
@@ -53,6 +54,17 @@ pub enum Command {
     Rescue { from: PathBuf, to: PathBuf },
     /// Bring mail in from files.
     Import { data: PathBuf, account: Address, paths: Vec<PathBuf> },
+}
+
+/// Where an update comes from.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Bundle {
+    /// Standard input.
+    Stdin,
+    /// A file.
+    File(PathBuf),
+    /// The network.
+    Address(Source),
 }
 
 #[derive(Default)]
@@ -87,8 +99,9 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, String
             Ok(Command::Serve(Options { data: data()?, port_offset: flags.port_offset, listen: flags.listen }))
         }
         ["keep"] => Ok(Command::Keep(crate::keeper::Options { data: data()?, port_offset: flags.port_offset })),
-        ["update", "-"] => Ok(Command::Update { bundle: None }),
-        ["update", _] => Ok(Command::Update { bundle: Some(PathBuf::from(&flags.words[1])) }),
+        ["update", "-"] => Ok(Command::Update(Bundle::Stdin)),
+        ["update", url] if Source::is_meant(url) => Ok(Command::Update(Bundle::Address(Source::parse(url)?))),
+        ["update", path] => Ok(Command::Update(Bundle::File(PathBuf::from(path)))),
         ["slots"] => Ok(Command::Slots),
         ["account", "add", who] => ask(Request::AccountAdd { address: address(who)?, password: password(&flags)? }),
         ["account", "list"] => ask(Request::AccountList),
@@ -174,10 +187,13 @@ mod tests {
     #[test]
     fn a_board_is_told_what_to_do() {
         assert!(matches!(check("keep --data d"), Ok(Command::Keep(options)) if options.data == Path::new("d")));
-        assert!(matches!(check("update -"), Ok(Command::Update { bundle: None })));
-        assert!(
-            matches!(check("update x.roost"), Ok(Command::Update { bundle: Some(path) }) if path == Path::new("x.roost"))
-        );
+        assert!(matches!(check("update -"), Ok(Command::Update(Bundle::Stdin))));
+        let file = Bundle::File("x.roost".into());
+        assert!(matches!(check("update x.roost"), Ok(Command::Update(from)) if from == file));
+        let url = "HTTPS://example.org/x.roost";
+        let address = Bundle::Address(Source::parse(url).unwrap());
+        assert!(matches!(check(&format!("update {url}")), Ok(Command::Update(from)) if from == address));
+        assert!(check("update http://").is_err() && check("update https://me:secret@example.org/").is_err());
         assert!(matches!(check("slots"), Ok(Command::Slots)));
         assert!(check("keep").unwrap_err().contains("--data") && check("update").is_err());
     }

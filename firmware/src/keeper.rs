@@ -59,7 +59,7 @@ type SetClock = fn(Duration) -> Result<(), String>;
 /// Tells whoever stands before the console.
 pub type Say = &'static (dyn Fn(&str) + Sync);
 
-type Shared = Arc<Mutex<Slots<Device>>>;
+pub type Shared = Arc<Mutex<Slots<Device>>>;
 
 /// Keeps the box; ends only with an error. On a machine without slots, which is none of our boards, nothing is ever restarted
 /// but the daemon.
@@ -194,7 +194,7 @@ fn shortened(normal: Patience, arguments: &str) -> Option<Patience> {
     Some(Patience { prove, trial, daemon, board })
 }
 
-fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+pub fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -272,7 +272,7 @@ fn set_clock(time: Duration) -> Result<(), String> {
 }
 
 /// Takes a bundle; one sentence on success.
-fn install(bundle: &mut impl Read, slots: &Shared) -> Result<String, Refusal> {
+pub(crate) fn install(bundle: &mut (impl Read + ?Sized), slots: &Shared) -> Result<String, Refusal> {
     let mut slots = lock(slots);
     let mut update = slots.initiate_update()?;
     let mut buffer = vec![0; 64 * 1024];
@@ -324,7 +324,7 @@ pub fn order(order: &Order, mut follows: impl Read, print: &mut dyn FnMut(&str))
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
     use board::boot_state::SlotName;
     use board::bundle::{Manifest, Policy};
@@ -333,7 +333,7 @@ mod tests {
     const CHUNK: usize = 256 * 1024;
 
     /// A box in files, with the key that its updates are signed with.
-    fn slots(folder: &Path) -> (Shared, Ed25519KeyPair) {
+    pub fn slots(folder: &Path) -> (Shared, Ed25519KeyPair) {
         let key = Ed25519KeyPair::from_seed_unchecked(&[7; 32]).unwrap();
         let mut public = [0; 32];
         public.copy_from_slice(key.public_key().as_ref());
@@ -350,10 +350,15 @@ mod tests {
     }
 
     fn bundle(key: &Ed25519KeyPair) -> Vec<u8> {
+        bundle_for("virt", 1, key)
+    }
+
+    /// One for a board, by a daemon that writes and reads this store format alone.
+    pub fn bundle_for(board: &str, format: u32, key: &Ed25519KeyPair) -> Vec<u8> {
         let contents = vec![42; CHUNK + 5];
         let (size, chunks) = board::bundle::hash(contents.as_slice()).unwrap();
-        let (board, version) = ("virt".into(), "2.0".into());
-        let manifest = Manifest { board, version, built: 0, store_format: 1, store_reads: 1, size, chunks };
+        let (board, version) = (board.into(), "2.0".into());
+        let manifest = Manifest { board, version, built: 0, store_format: format, store_reads: format, size, chunks };
         let mut bytes = Vec::new();
         board::bundle::write(&manifest, key, contents.as_slice(), &mut bytes).unwrap();
         bytes

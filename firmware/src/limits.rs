@@ -44,6 +44,18 @@ pub const WEB_BODY: usize = 256 * 1024;
 pub const UPLOAD: usize = 512 * 1024 * 1024;
 /// An update arrives within this time.
 pub const UPLOAD_TIME: Duration = Duration::from_secs(15 * 60);
+/// An update is fetched within this time.
+pub const DOWNLOAD_TIME: Duration = Duration::from_secs(3600);
+/// A server that updates are fetched from may be silent for this long; less than [`KEEPER`], which waits for what it says.
+pub const DOWNLOAD_SILENCE: Duration = Duration::from_secs(30);
+/// It sends so many octets in that time, or is given up: the slowest of lines are faster.
+pub const DOWNLOAD_PACE: (u64, Duration) = (64 * 1024, Duration::from_secs(60));
+/// Who cancels an update waits no longer for its end.
+pub const CANCEL: Duration = Duration::from_secs(3);
+/// So often the address of an update may lead to another.
+pub const REDIRECTS: u32 = 5;
+/// Octets of such an address.
+pub const ADDRESS: usize = 1024;
 /// A whole request head arrives within this time.
 pub const WEB_HEAD_TIME: Duration = Duration::from_secs(10);
 /// A whole request body arrives within this time.
@@ -66,8 +78,8 @@ pub const PROBE: Duration = Duration::from_secs(60);
 pub const PROBE_TRIAL: Duration = Duration::from_secs(5);
 /// An update that stalls for this long is given up.
 pub const KEEPER: Duration = Duration::from_secs(60);
-/// Between the answer to an update and the restart.
-pub const LAST_WORD: Duration = Duration::from_secs(2);
+/// Between the answer to an update and the restart; a page that looks every other second sees it.
+pub const LAST_WORD: Duration = Duration::from_secs(5);
 /// A restart in good order takes no longer; the daemon alone may take half a minute.
 pub const RESTART: Duration = Duration::from_secs(120);
 /// A clock that is ahead of the truth by no more than this waits for it; one that is further ahead is given up.

@@ -7,6 +7,7 @@ mod connection;
 mod control;
 mod data_dir;
 mod doors;
+mod download;
 mod endurance;
 mod front_panel;
 mod import;
@@ -18,9 +19,10 @@ mod probe;
 mod rescue;
 mod sandbox;
 mod serve;
+mod updates;
 mod web_front;
 
-use cli::Command;
+use cli::{Bundle, Command};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -39,7 +41,7 @@ fn main() -> ExitCode {
         }
         Command::Serve(options) => serve::serve(options),
         Command::Keep(options) => keeper::keep(&options, &say),
-        Command::Update { bundle } => update(bundle),
+        Command::Update(from) => update(from),
         Command::Slots => keeper::order(&keeper::Order::Status, std::io::empty(), &mut say),
         Command::Ask { data, request } => control::ask(&data, request, &mut say),
         Command::Rescue { from, to } => rescue::rescue(&from, &to, &mut say),
@@ -52,12 +54,21 @@ fn main() -> ExitCode {
 }
 
 /// Hands a bundle to the keeper.
-fn update(bundle: Option<std::path::PathBuf>) -> Result<(), String> {
-    match bundle {
-        None => keeper::order(&keeper::Order::Install, std::io::stdin().lock(), &mut say),
-        Some(path) => {
-            let file = std::fs::File::open(&path).map_err(|e| format!("{}: {e}", path.display()))?;
-            keeper::order(&keeper::Order::Install, file, &mut say)
+fn update(from: Bundle) -> Result<(), String> {
+    let install = |bundle: &mut dyn std::io::Read| keeper::order(&keeper::Order::Install, bundle, &mut say);
+    match from {
+        Bundle::Stdin => install(&mut std::io::stdin().lock()),
+        Bundle::File(path) => {
+            let mut file = std::fs::File::open(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+            install(&mut file)
+        }
+        Bundle::Address(source) => {
+            let client = download::Client::new();
+            let mut download = client.fetch(&source).map_err(|trouble| trouble.to_string())?;
+            let bar = indicatif::ProgressBar::new(client.progress().now().1.unwrap_or(0));
+            let done = install(&mut bar.wrap_read(&mut download));
+            bar.finish_and_clear();
+            done.map_err(|why| download.trouble().map_or(why, ToString::to_string))
         }
     }
 }

@@ -6,8 +6,9 @@ use crate::data_dir::{DataDir, House};
 use crate::doors::{self, Door, Guests, HTTP, HTTPS, Reception};
 use crate::network_time::{self, NetworkTime};
 use crate::sandbox::{self, Sandbox};
+use crate::updates::Updates;
 use crate::web_front::{self, Behind};
-use crate::{clock, data_dir, keeper, limits, metrics};
+use crate::{clock, data_dir, download, keeper, limits, metrics};
 use board::{Board, LinuxBoard};
 use std::net::IpAddr;
 use std::os::unix::net::UnixListener;
@@ -206,14 +207,7 @@ fn pages(
         metrics: Box::new(move || metrics::render(&store.stats(), &guests, &*measured)),
         health: Box::new(move || doomed.health().map_err(|e| e.to_string())),
         time: web_time(time),
-        updates: web_ui::Updates {
-            possible: Box::new(is_board),
-            install: Box::new(|bundle| {
-                let mut said = Vec::new();
-                keeper::order(&keeper::Order::Install, bundle, &mut |line| said.push(line.to_owned()))?;
-                Ok(said.join("; "))
-            }),
-        },
+        updates: web_updates(),
     };
     web_ui::serve(context, private_socket(socket)?).map_err(|e| format!("setup pages: {e}"))
 }
@@ -227,6 +221,24 @@ fn web_time(time: &Arc<NetworkTime>) -> web_ui::Time {
             Some(web_ui::KnownTime { last: known.last, trouble: known.trouble })
         }),
         ask: Box::new(move || asked.ask_now()),
+    }
+}
+
+/// What the pages do about updates.
+fn web_updates() -> web_ui::Updates {
+    let install = |bundle: &mut dyn std::io::Read| {
+        let mut said = Vec::new();
+        keeper::order(&keeper::Order::Install, bundle, &mut |line| said.push(line.to_owned()))?;
+        Ok(said.join("; "))
+    };
+    let updates = Arc::new(Updates::new(Box::new(install), Box::new(download::Client::new)));
+    let (taken, fetched, watched) = (updates.clone(), updates.clone(), updates.clone());
+    web_ui::Updates {
+        possible: Box::new(is_board),
+        install: Box::new(move |bundle| taken.take(bundle)),
+        fetch: Box::new(move |address| fetched.fetch(address)),
+        fetching: Box::new(move || watched.now()),
+        cancel: Box::new(move || updates.cancel()),
     }
 }
 

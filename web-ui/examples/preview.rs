@@ -8,9 +8,9 @@ use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use web_ui::{Context, Ports};
+use web_ui::{Context, Fetching, Ports, Updates};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let port = std::env::args().nth(1).map_or(Ok(0), |port| port.parse())?;
@@ -41,7 +41,33 @@ fn context(port: u16) -> Context {
         metrics: Box::new(|| "# EOF\n".into()),
         health: Box::new(|| Ok(())),
         time: web_ui::Time { known: Box::new(|| None), ask: Box::new(|| ()) },
-        updates: web_ui::Updates { possible: Box::new(|| false), install: Box::new(|_| Err("not here".into())) },
+        updates: updates(),
+    }
+}
+
+/// Updates that look as if: one that is fetched comes half-way and stays there, and a server called `nowhere` is not found.
+fn updates() -> Updates {
+    let state = Arc::new(Mutex::new(Fetching::Nothing));
+    let set = {
+        let state = state.clone();
+        move |next: Fetching| *state.lock().unwrap_or_else(PoisonError::into_inner) = next
+    };
+    let cancel = set.clone();
+    Updates {
+        possible: Box::new(|| true),
+        fetch: Box::new(move |address| {
+            if !address.starts_with("https://") {
+                return Err("Please enter an address that begins with https:// or http://.".into());
+            }
+            set(match address.contains("nowhere") {
+                true => Fetching::Failed { address: address.into(), why: "there is no server called nowhere".into() },
+                false => Fetching::Running { got: 9_000_000, total: Some(18_000_000) },
+            });
+            Ok(())
+        }),
+        fetching: Box::new(move || state.lock().unwrap_or_else(PoisonError::into_inner).clone()),
+        cancel: Box::new(move || cancel(Fetching::Nothing)),
+        ..Updates::default()
     }
 }
 

@@ -25,8 +25,14 @@ pub(crate) enum Fault {
 /// No script, no frame, nothing from elsewhere: also a page with a hole can load nothing and send nothing away.
 const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; \
                       frame-ancestors 'none'";
-const ALWAYS: [(&str, &str); 4] = [
-    ("Content-Security-Policy", POLICY),
+/// The same for a page that shows another of ours inside.
+pub(crate) const FRAMES: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; \
+                                 base-uri 'none'; frame-src 'self'; frame-ancestors 'none'";
+/// And for the one inside, which has no form.
+pub(crate) const FRAMED: &str = "default-src 'none'; style-src 'self'; form-action 'none'; base-uri 'none'; \
+                                 frame-ancestors 'self'";
+const POLICY_HEADER: &str = "Content-Security-Policy";
+const ALWAYS: [(&str, &str); 3] = [
     ("X-Content-Type-Options", "nosniff"),
     ("Referrer-Policy", "no-referrer"),
     ("Cross-Origin-Opener-Policy", "same-origin"),
@@ -60,6 +66,11 @@ impl Answer {
         self
     }
 
+    /// The same under another content security policy.
+    pub(crate) fn policy(self, policy: &str) -> Answer {
+        self.header(POLICY_HEADER, policy)
+    }
+
     /// Whether it is a page with forms.
     pub(crate) fn is_page(&self) -> bool {
         self.headers.iter().any(|(name, value)| *name == "Content-Type" && value.starts_with("text/html"))
@@ -69,8 +80,10 @@ impl Answer {
     pub(crate) fn write<C: Connection>(&self, connection: &mut C) -> Result<(), C::Error> {
         let own = self.headers.iter().map(|(name, value)| (*name, value.as_str()));
         let mut headers: Vec<(&str, &str)> = own.chain(ALWAYS).collect();
-        if !self.headers.iter().any(|(name, _)| *name == "Cache-Control") {
-            headers.push(("Cache-Control", "no-store"));
+        for (unless, value) in [("Cache-Control", "no-store"), (POLICY_HEADER, POLICY)] {
+            if !self.headers.iter().any(|(name, _)| *name == unless) {
+                headers.push((unless, value));
+            }
         }
         connection.initiate_response(self.status, None, &headers)?;
         let mut rest = self.body.as_slice();

@@ -73,6 +73,51 @@ pub struct Updates {
     pub possible: Box<dyn Fn() -> bool + Send + Sync>,
     /// Reads a bundle to its end and installs it: what was done, or why not. The machine restarts soon afterwards.
     pub install: Box<Install>,
+    /// Begins to fetch a bundle from this address and to install it; an error is a sentence about the address.
+    pub fetch: Box<Fetch>,
+    /// How far that is, or what came of it.
+    pub fetching: Box<dyn Fn() -> Fetching + Send + Sync>,
+    /// Ends it, if it is not whole yet.
+    pub cancel: Box<dyn Fn() + Send + Sync>,
+}
+
+/// A machine that cannot be updated.
+impl Default for Updates {
+    fn default() -> Updates {
+        Updates {
+            possible: Box::new(|| false),
+            install: Box::new(|_| Err("this machine takes no updates".into())),
+            fetch: Box::new(|_| Err("This machine takes no updates.".into())),
+            fetching: Box::new(|| Fetching::Nothing),
+            cancel: Box::new(|| ()),
+        }
+    }
+}
+
+/// Begins to fetch from an address.
+pub type Fetch = dyn Fn(&str) -> Result<(), String> + Send + Sync;
+
+/// An update that is fetched from an address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fetching {
+    /// None was asked for.
+    Nothing,
+    /// Octets that came, and how many there will be if the server tells.
+    Running {
+        /// Came.
+        got: u64,
+        /// Will have come.
+        total: Option<u64>,
+    },
+    /// What was done.
+    Installed(String),
+    /// Not installed.
+    Failed {
+        /// The address that was typed.
+        address: String,
+        /// Why, a sentence without its full stop.
+        why: String,
+    },
 }
 
 /// Port numbers.

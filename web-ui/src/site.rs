@@ -113,6 +113,9 @@ const ROUTES: &[Route] = &[
     get("/update", Owner, pages::update::show),
     // Its form carries a file and is read by the page: see `answer`.
     post(UPDATE, Owner, pages::update::show),
+    get("/update/progress", Owner, pages::update::progress),
+    post("/update/fetch", Owner, pages::update::fetch),
+    post("/update/cancel", Owner, pages::update::cancel),
     get("/trust", Anyone, pages::trust::show),
     get("/authority.pem", Program, pages::trust::pem),
     get("/authority.crt", Program, pages::trust::der),

@@ -22,7 +22,7 @@ fn context() -> Context {
         metrics: Box::new(String::new),
         health: Box::new(|| Ok(())),
         time: web_ui::Time { known: Box::new(|| None), ask: Box::new(|| ()) },
-        updates: web_ui::Updates { possible: Box::new(|| false), install: Box::new(|_| Err("not here".into())) },
+        updates: web_ui::Updates::default(),
     }
 }
 
