@@ -88,8 +88,8 @@ export class Watch {
     const focus = await page.evaluate(() => {
       const element = document.activeElement;
       const { outlineStyle, outlineWidth } = getComputedStyle(element);
-      // The page as a whole has the focus at first, its content after the link that skips the header.
-      const whole = element === document.body || element.id === "main";
+      // The page as a whole has the focus at first, its content after the link that skips the header, or a page inside it.
+      const whole = element === document.body || element.id === "main" || element.tagName === "IFRAME";
       const names = [element.id, element.textContent.trim()].filter(Boolean);
       return { names, seen: whole || (outlineStyle !== "none" && parseFloat(outlineWidth) >= 2) };
     });

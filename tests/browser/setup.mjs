@@ -3,19 +3,14 @@
 // node setup.mjs BASE_URL SETUP_CODE SCREENSHOTS
 //
 // The setup itself is done by keyboard alone, with a mistake in every form. Then the mail servers are asked whether what
-// the pages say is true. Prints one JSON line, with the secrets that no log may have; exits 0 if all is well. CHROMIUM
-// names the browser, SCALE=2 makes sharper screenshots.
+// the pages say is true. Prints one JSON line, with the secrets that no log may have; exits 0 if all is well.
 
-import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { chromium } from "playwright-core";
-import { START, Watch } from "./look.mjs";
+import { launch } from "./chromium.mjs";
+import { Watch } from "./look.mjs";
 import { readInbox, submit } from "./mail.mjs";
 
-const FLAGS = [
-  "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-  "--disable-component-update", "--disable-sync", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost",
-];
 const PASSWORD = "four quiet geese walking";
 const ANNA = { name: "Anna Berg", local: "anna", device: "Phone" };
 const BEN = { name: "Ben", local: "ben", device: "Laptop" };
@@ -209,47 +204,18 @@ async function comeBack(page) {
 }
 
 // The setup code has been used: to another browser it is worth nothing, and no page is open.
-async function stranger(browser) {
-  const page = await newPage(browser);
+async function stranger() {
+  const page = await newPage();
   await page.goto(new URL(`/setup?code=${code}`, base).href);
   at(page, "/login");
   await page.goto(new URL("/devices", base).href);
   at(page, "/login");
 }
 
-async function newPage(browser) {
-  const context = await browser.newContext({
-    ignoreHTTPSErrors: true,
-    viewport: START.viewport,
-    deviceScaleFactor: Number(process.env.SCALE ?? 1),
-    acceptDownloads: true,
-  });
-  context.setDefaultTimeout(30_000);
-  context.on("request", (request) => {
-    const ours = new URL(request.url()).origin === origin;
-    watch.expect(ours, `${request.frame().url()} asks ${request.url()}`);
-  });
-  const page = await context.newPage();
-  page.on("console", (message) => {
-    // A form shown again with its errors is a 422, which the browser mentions; everything else is our fault.
-    const expected = /status of (422|404)/.test(message.text());
-    watch.expect(message.type() !== "error" || expected, `console: ${message.text()}`);
-  });
-  page.on("pageerror", (error) => watch.expect(false, `page: ${error.message}`));
-  return page;
-}
-
-function browserPath() {
-  const places = [process.env.CHROMIUM, "/usr/bin/chromium", "/usr/bin/google-chrome", chromium.executablePath()];
-  const path = places.find((place) => place && existsSync(place));
-  if (!path) throw new Error("no Chromium was found; set CHROMIUM to its path");
-  return path;
-}
-
-const browser = await chromium.launch({ executablePath: browserPath(), args: FLAGS });
+const { browser, newPage } = await launch(watch, origin);
 let secrets = [PASSWORD];
 try {
-  const page = await newPage(browser);
+  const page = await newPage();
   await claim(page);
   await choosePassword(page);
   await chooseDomain(page);
@@ -260,7 +226,7 @@ try {
   await hidePasswords(page, mail.secrets);
   await manage(page, mail);
   await comeBack(page);
-  await stranger(browser);
+  await stranger();
 } catch (error) {
   watch.problems.push(String(error.stack ?? error));
 } finally {

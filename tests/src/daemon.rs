@@ -48,28 +48,36 @@ struct Process {
 /// The `roost` binary of this build, brought up to date once per test process; `ROOST_BIN` names another.
 pub fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(|| {
-        if let Some(path) = std::env::var_os("ROOST_BIN") {
-            return PathBuf::from(path);
-        }
-        let exe = std::env::current_exe().expect("a process knows its file");
-        let profile = exe.ancestors().find(|p| p.ends_with("debug") || p.ends_with("release")).expect("a cargo target");
-        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        cargo.current_dir(env!("CARGO_MANIFEST_DIR")).args(["build", "--quiet", "--package", "roost"]);
-        cargo.arg("--target-dir").arg(profile.parent().expect("below the target directory"));
-        if profile.ends_with("release") {
-            cargo.arg("--release");
-        }
-        // What cargo told this process about this crate would make ring seem changed, and all that stands on it.
-        for (name, _) in std::env::vars_os() {
-            let of_this_crate = ["OUT_DIR", "CARGO_MANIFEST_", "CARGO_PKG_", "CARGO_CRATE_", "CARGO_BIN_"];
-            if of_this_crate.iter().any(|prefix| name.as_encoded_bytes().starts_with(prefix.as_bytes())) {
-                cargo.env_remove(name);
-            }
-        }
-        assert!(cargo.status().expect("cargo runs").success(), "`cargo build -p roost` failed");
-        profile.join("roost")
+    BINARY.get_or_init(|| match std::env::var_os("ROOST_BIN") {
+        Some(path) => PathBuf::from(path),
+        None => built(&["--package", "roost"], "roost"),
     })
+}
+
+/// The pages of a board that is a fake, on a port of this machine: web-ui's example.
+pub fn preview() -> PathBuf {
+    built(&["--package", "web-ui", "--example", "preview"], "examples/preview")
+}
+
+/// Builds something as this process was built; where it lies below the profile's directory.
+fn built(what: &[&str], path: &str) -> PathBuf {
+    let exe = std::env::current_exe().expect("a process knows its file");
+    let profile = exe.ancestors().find(|p| p.ends_with("debug") || p.ends_with("release")).expect("a cargo target");
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(env!("CARGO_MANIFEST_DIR")).args(["build", "--quiet"]).args(what);
+    cargo.arg("--target-dir").arg(profile.parent().expect("below the target directory"));
+    if profile.ends_with("release") {
+        cargo.arg("--release");
+    }
+    // What cargo told this process about this crate would make ring seem changed, and all that stands on it.
+    for (name, _) in std::env::vars_os() {
+        let of_this_crate = ["OUT_DIR", "CARGO_MANIFEST_", "CARGO_PKG_", "CARGO_CRATE_", "CARGO_BIN_"];
+        if of_this_crate.iter().any(|prefix| name.as_encoded_bytes().starts_with(prefix.as_bytes())) {
+            cargo.env_remove(name);
+        }
+    }
+    assert!(cargo.status().expect("cargo runs").success(), "`cargo build` of {what:?} failed");
+    profile.join(path)
 }
 
 /// Runs a command of the command line to its end, with this on its standard input.
