@@ -14,7 +14,7 @@ use crate::snapshot::Writing;
 use crate::structures::Structures;
 use crate::tuning::{Rule, Tuning};
 use crate::{Options, StoreError, limits, perform};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -64,8 +64,8 @@ pub struct Shared {
     pub failed: AtomicBool,
 }
 
-fn deliveries(group: &[Job]) -> usize {
-    group.iter().filter(|job| matches!(job, Job::Deliver(..) | Job::Enqueue(..))).count()
+fn deliveries<'a>(group: impl IntoIterator<Item = &'a Job>) -> usize {
+    group.into_iter().filter(|job| matches!(job, Job::Deliver(..) | Job::Enqueue(..))).count()
 }
 
 /// The writer's state.
@@ -77,8 +77,10 @@ pub struct Writer {
     last_write: Instant,
     /// How long the last flush took.
     flush_took: Duration,
-    /// Deliveries that shared the last flush of some.
+    /// Deliveries that will come together: those that shared a flush, and those that came during it.
     together: usize,
+    /// What came during the last flush.
+    backlog: VecDeque<Job>,
     bytes_at_checkpoint: u64,
     records: u64,
     /// Something was committed that the catalogue does not have durably.
@@ -110,6 +112,7 @@ impl Writer {
             last_write: Instant::now(),
             flush_took: Duration::ZERO,
             together: 1,
+            backlog: VecDeque::new(),
             bytes_at_checkpoint,
             records: replayed,
             behind: replayed > 0,
@@ -126,15 +129,18 @@ impl Writer {
     /// Works until the store is closed or dropped.
     pub fn run(mut self, jobs: &Receiver<Job>) {
         let closing = loop {
-            let first = match self.deadline() {
-                Some(wait) => jobs.recv_timeout(wait),
-                None => jobs.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            let first = match (self.backlog.pop_front(), self.deadline()) {
+                (Some(job), _) => Ok(job),
+                (None, Some(wait)) => jobs.recv_timeout(wait),
+                (None, None) => jobs.recv().map_err(|_| RecvTimeoutError::Disconnected),
             };
             match first {
                 Ok(job) => {
                     if let Some(reply) = self.work(job, jobs) {
                         break Some(reply);
                     }
+                    // also while there is always more to do
+                    self.flush_if_due();
                 }
                 Err(RecvTimeoutError::Timeout) => self.on_time(),
                 Err(RecvTimeoutError::Disconnected) => break None,
@@ -168,14 +174,20 @@ impl Writer {
         lazy.into_iter().chain(idle).min()
     }
 
-    fn on_time(&mut self) {
-        if self.lazy_since.is_some_and(|since| since.elapsed() >= limits::LAZY_FLUSH) {
-            match self.log.flush() {
-                Ok(()) => self.lazy_since = None,
-                Err(LogError::NoSpace) => self.lazy_since = Some(Instant::now()),
-                Err(LogError::Broken(e)) => self.stop("the log cannot be written", &e.into()),
-            }
+    /// Makes flags durable that have waited for as long as they may.
+    fn flush_if_due(&mut self) {
+        if self.stopped || self.lazy_since.is_none_or(|since| since.elapsed() < limits::LAZY_FLUSH) {
+            return;
         }
+        match self.log.flush() {
+            Ok(()) => self.lazy_since = None,
+            Err(LogError::NoSpace) => self.lazy_since = Some(Instant::now()),
+            Err(LogError::Broken(e)) => self.stop("the log cannot be written", &e.into()),
+        }
+    }
+
+    fn on_time(&mut self) {
+        self.flush_if_due();
         self.continue_snapshot();
         if self.is_far_behind() && self.last_write.elapsed() >= limits::CHECKPOINT_IDLE {
             self.last_write = Instant::now();
@@ -202,20 +214,20 @@ impl Writer {
             bytes += job.bytes();
             if matches!(job, Job::Parts { .. }) && !group.is_empty() {
                 // who sends a large message need not wait for a flush that others wait for
-                self.commit(vec![job].into_iter());
+                self.commit(vec![job].into_iter(), jobs);
             } else {
                 group.push(job);
             }
             let room = group.len() < limits::GROUP_JOBS && bytes < limits::GROUP_BYTES;
-            next = if room { jobs.try_recv().ok().or_else(|| self.await_company(&group, came, jobs)) } else { None };
+            next = if room { self.next(jobs).or_else(|| self.await_company(&group, came, jobs)) } else { None };
         }
         if !group.is_empty() {
             self.last_write = Instant::now();
-            let deliveries = deliveries(&group);
-            if deliveries > 0 {
-                self.together = deliveries;
+            let together = deliveries(&group);
+            self.commit(group.into_iter(), jobs);
+            if together > 0 {
+                self.together = together + deliveries(&self.backlog);
             }
-            self.commit(group.into_iter());
             self.checkpoint_if_due();
             self.begin_snapshot_if_due();
             self.learner.learn_if_due(&self.shared);
@@ -228,16 +240,21 @@ impl Writer {
         None
     }
 
-    /// Deliveries wait a little for others to share their flush. As many as came together last time will come again: who was answered
-    /// sends the next message; without waiting, those and the ones that came during the flush take turns for ever. While more are on
-    /// their way in, half as long as a flush takes. A lone message waits for nothing.
+    /// What waits.
+    fn next(&mut self, jobs: &Receiver<Job>) -> Option<Job> {
+        self.backlog.pop_front().or_else(|| jobs.try_recv().ok())
+    }
+
+    /// Deliveries wait a little for others to share their flush. Who was answered sends the next message; without waiting, those and
+    /// the ones that came during the flush take turns for ever. While more are on their way in, half as long as a flush takes. A lone
+    /// message waits for nothing.
     fn await_company(&self, group: &[Job], came: Instant, jobs: &Receiver<Job>) -> Option<Job> {
         let deliveries = deliveries(group);
         if deliveries == 0 || self.stopped {
             return None;
         }
         let patience = if deliveries < self.together {
-            limits::COMPANY
+            limits::COMPANY.max(self.flush_took.min(limits::COMPANY_OF_SLOW))
         } else if self.shared.drafts.load(Relaxed) > 0 {
             (self.flush_took / 2).min(limits::COMPANY)
         } else {
@@ -257,9 +274,12 @@ impl Writer {
         Ok((self.log.end(), self.shared.catalogue.view()?))
     }
 
-    fn commit(&mut self, mut group: Group) {
+    fn commit(&mut self, mut group: Group, jobs: &Receiver<Job>) {
         let mut answers = Vec::new();
         let outcome = self.commit_group(&mut group, &mut answers);
+        // before anybody is answered: what comes later is the same senders' next
+        let room = limits::QUEUE.saturating_sub(self.backlog.len());
+        self.backlog.extend(jobs.try_iter().take(room));
         match &outcome {
             Ok(changes) => {
                 let mailboxes: BTreeSet<u32> = changes.iter().map(|c| c.mailbox).collect();
