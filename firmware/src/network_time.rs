@@ -90,7 +90,8 @@ impl NetworkTime {
         let mut retry = limits::TIME_RETRY;
         loop {
             let pause = match possible().then(|| self.round()) {
-                None => limits::NETWORK_CHECK,
+                // The keeper may be a moment behind us.
+                None => limits::TIME_RETRY,
                 Some(round) => match round.await {
                     Ok(Round::StartAnew) => return,
                     Ok(Round::Right) => {
