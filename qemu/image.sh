@@ -3,7 +3,7 @@
 #
 #   image.sh [--developer] ROOST-BINARY DIRECTORY      leaves DIRECTORY/{disk.img,kernel,initrd,u-boot.bin,slot.img,update.roost}
 #
-# Debian's arm64 cloud kernel, BusyBox and XFS tools; our binary; our init scripts, partitions and file tree, which the
+# Debian's arm64 cloud kernel, BusyBox, XFS and firewall tools; our binary; our init scripts, partitions and file tree, which the
 # Buildroot image uses too (../buildroot). --developer adds a root shell on the consoles; a released image has none.
 set -euo pipefail
 
@@ -14,11 +14,15 @@ suite=bookworm
 board=qemu_aarch64_virt
 # Signs updates; made here if it is not there. Never in the repository.
 key=${ROOST_UPDATE_KEY:-$cache/update.key}
-modules=(virtio_mmio virtio_blk virtio_net virtio-rng virtio_console squashfs xfs vfat nls_ascii nls_cp437 softdog)
+modules=(virtio_mmio virtio_blk virtio_net virtio-rng virtio_console squashfs xfs vfat nls_ascii nls_cp437 softdog
+  nf_tables nft_ct nft_limit nft_reject_inet)
 # Programs and libraries besides BusyBox, with the packages they come from.
-packages=(busybox-static xfsprogs util-linux libc6 libinih1 liburcu8 libblkid1 libuuid1 libsmartcols1)
-programs=(mkfs.xfs xfs_repair xfs_growfs partx)
-libraries=(ld-linux-aarch64.so.1 libc.so.6 libinih.so.1 liburcu.so.8 libblkid.so.1 libuuid.so.1 libsmartcols.so.1)
+packages=(busybox-static xfsprogs util-linux libc6 libinih1 liburcu8 libblkid1 libuuid1 libsmartcols1
+  nftables libnftables1 libmnl0 libnftnl11 libxtables12 libgmp10 libjansson4 libedit2 libtinfo6 libbsd0 libmd0)
+programs=(mkfs.xfs xfs_repair xfs_growfs partx nft)
+libraries=(ld-linux-aarch64.so.1 libc.so.6 libinih.so.1 liburcu.so.8 libblkid.so.1 libuuid.so.1 libsmartcols.so.1
+  libnftables.so.1 libmnl.so.0 libnftnl.so.11 libxtables.so.12 libgmp.so.10 libjansson.so.4 libedit.so.2 libtinfo.so.6
+  libbsd.so.0 libmd.so.0)
 
 die() { printf 'image: %s\n' "$*" >&2; exit 1; }
 developer=

@@ -45,11 +45,23 @@ pub enum Start {
     Loader,
 }
 
+/// Where the board's network cable leads to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Network {
+    /// QEMU: it gives an address and forwards [`GUEST_PORTS`]; the board reaches nothing but who connects to it.
+    #[default]
+    Forwarded,
+    /// A tap interface of this machine. Nothing is forwarded: who is on that network reaches the board itself.
+    Tap(String),
+}
+
 /// How to start a board.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Ports of this machine.
     pub ports: Ports,
+    /// The other end of its cable.
+    pub network: Network,
     /// RAM.
     pub memory_mib: u32,
     /// What runs first.
@@ -68,6 +80,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             ports: Ports::Free,
+            network: Network::Forwarded,
             memory_mib: 512,
             start: Start::Kernel,
             more_disks: Vec::new(),
@@ -232,9 +245,12 @@ fn start_qemu(image: &Image, drive: &str, sockets: &SocketDirectory, options: &O
         command.args(["-drive", &drive, "-device", &format!("virtio-blk-device,drive=more{n}")]);
     }
     command.args(["-drive", &format!("{drive},if=none,id=disk"), "-device", "virtio-blk-device,drive=disk"]);
-    // restrict: the board reaches nothing but the connections that come in.
-    let forwards = rules(&GUEST_PORTS, offset)?;
-    command.args(["-netdev", &format!("user,id=net,restrict=on{forwards}"), "-device", "virtio-net-device,netdev=net"]);
+    let cable = match &options.network {
+        // restrict: the board reaches nothing but the connections that come in.
+        Network::Forwarded => format!("user,id=net,restrict=on{}", rules(&GUEST_PORTS, offset)?),
+        Network::Tap(interface) => format!("tap,id=net,ifname={interface},script=no,downscript=no"),
+    };
+    command.args(["-netdev", &cable, "-device", "virtio-net-device,netdev=net"]);
     command.args(["-device", "virtio-rng-device", "-device", "virtio-serial-device"]);
     command.args(["-chardev", &format!("socket,id=shell,path={},server=on,wait=off", sockets.shell().display())]);
     command.args(["-device", "virtconsole,chardev=shell"]);
