@@ -133,4 +133,5 @@ format=$(sed -n 's/^pub const VERSION: u32 = \([0-9]*\);$/\1/p' "$here/../firmwa
 [ -n "$format" ] || die "firmware/store/src/segment.rs does not tell the store's format"
 bundle make --key "$key" --board "$board" --version "$ROOST_IMAGE_VERSION" --store-format "$format" \
   "$out/images/slot.img" "$out/images/update.roost"
+bundle sign --key "$key" "$out/images/SHA256SUMS"
 printf '%s\n' "$out/images"

@@ -5,6 +5,8 @@ set -euo pipefail
 packages=(
   # mail programs; swaks needs libnet-ssleay-perl for TLS
   isync fetchmail curl neomutt swaks libnet-ssleay-perl python3
+  # verifies what the builder signs
+  openssl
   # what an independent reader of the log inflates bodies with
   zstd
   # what the tests run beside them: `script`, `mount`, `dpkg-source`, `flock`

@@ -17,7 +17,15 @@ roost-bundle key FILE
     Makes a signing key, if FILE is not there yet, and prints the public key for the image's /etc/roost-update.keys.
     Keep FILE away from any repository: whoever has it can update every box that trusts it.
 roost-bundle make --key FILE --board BOARD --version VERSION --store-format N [--store-reads N] SLOT-IMAGE OUT
-    Makes an update of a slot's contents (slot-image.sh). N: the store format its daemon writes, and the oldest it opens.";
+    Makes an update of a slot's contents (slot-image.sh). N: the store format its daemon writes, and the oldest it opens.
+roost-bundle sign --key FILE WHAT
+    Signs any file: WHAT.sig is the plain Ed25519 signature (RFC 8032), WHAT.der the public key (RFC 8410). To verify:
+    openssl pkeyutl -verify -rawin -in WHAT -sigfile WHAT.sig -pubin -keyform DER -inkey WHAT.der";
+
+/// What goes before an Ed25519 public key in a SubjectPublicKeyInfo (RFC 8410 §4).
+const PUBLIC_KEY_INFO: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
+/// Octets of a file that is signed as it is: sums, not images.
+const SIGNED: u64 = 1 << 20;
 
 #[derive(Default)]
 struct Flags {
@@ -63,6 +71,7 @@ fn run(flags: Flags) -> Result<(), String> {
             Ok(())
         }
         [command, image, out] if command == Path::new("make") => make(&flags, image, out),
+        [command, what] if command == Path::new("sign") => sign(&flags, what),
         _ => Err(format!("usage:\n{HELP}")),
     }
 }
@@ -93,9 +102,32 @@ fn public(key: &Ed25519KeyPair) -> String {
     to_hex(&bytes)
 }
 
+fn missing(name: &str) -> String {
+    format!("--{name} is missing")
+}
+
+fn given_key(flags: &Flags) -> Result<Ed25519KeyPair, String> {
+    load(flags.key.as_deref().ok_or_else(|| missing("key"))?)
+}
+
+fn sign(flags: &Flags, what: &Path) -> Result<(), String> {
+    let key = given_key(flags)?;
+    if fs::metadata(what).map_err(fault(what))?.len() > SIGNED {
+        return Err(format!("{}: too large; sign its sum", what.display()));
+    }
+    let signature = key.sign(&fs::read(what).map_err(fault(what))?);
+    for (end, bytes) in
+        [(".sig", signature.as_ref()), (".der", &[&PUBLIC_KEY_INFO, key.public_key().as_ref()].concat())]
+    {
+        let mut name = what.as_os_str().to_owned();
+        name.push(end);
+        fs::write(&name, bytes).map_err(fault(Path::new(&name)))?;
+    }
+    Ok(())
+}
+
 fn make(flags: &Flags, image: &Path, out: &Path) -> Result<(), String> {
-    let missing = |name: &str| format!("--{name} is missing");
-    let key = load(flags.key.as_deref().ok_or_else(|| missing("key"))?)?;
+    let key = given_key(flags)?;
     let (size, chunks) = File::open(image).and_then(bundle::hash).map_err(fault(image))?;
     let store_format = flags.store_format.ok_or_else(|| missing("store-format"))?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs());
