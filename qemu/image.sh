@@ -14,15 +14,16 @@ suite=bookworm
 board=qemu_aarch64_virt
 # Signs updates; made here if it is not there. Never in the repository.
 key=${ROOST_UPDATE_KEY:-$cache/update.key}
-modules=(virtio_mmio virtio_blk virtio_net virtio-rng virtio_console squashfs xfs vfat nls_ascii nls_cp437 softdog
+modules=(virtio_mmio virtio_blk nvme virtio_net virtio-rng virtio_console squashfs xfs vfat nls_ascii nls_cp437 softdog
   nf_tables nft_ct nft_limit nft_reject_inet)
 # Programs and libraries besides BusyBox, with the packages they come from.
 packages=(busybox-static xfsprogs util-linux libc6 libinih1 liburcu8 libblkid1 libuuid1 libsmartcols1
-  nftables libnftables1 libmnl0 libnftnl11 libxtables12 libgmp10 libjansson4 libedit2 libtinfo6 libbsd0 libmd0)
-programs=(mkfs.xfs xfs_repair xfs_growfs partx nft)
+  nftables libnftables1 libmnl0 libnftnl11 libxtables12 libgmp10 libjansson4 libedit2 libtinfo6 libbsd0 libmd0
+  smartmontools libselinux1 libpcre2-8-0 libstdc++6 libgcc-s1)
+programs=(mkfs.xfs xfs_repair xfs_growfs partx nft smartctl)
 libraries=(ld-linux-aarch64.so.1 libc.so.6 libinih.so.1 liburcu.so.8 libblkid.so.1 libuuid.so.1 libsmartcols.so.1
   libnftables.so.1 libmnl.so.0 libnftnl.so.11 libxtables.so.12 libgmp.so.10 libjansson.so.4 libedit.so.2 libtinfo.so.6
-  libbsd.so.0 libmd.so.0)
+  libbsd.so.0 libmd.so.0 libselinux.so.1 libpcre2-8.so.0 libstdc++.so.6 libgcc_s.so.1 libm.so.6)
 
 die() { printf 'image: %s\n' "$*" >&2; exit 1; }
 developer=

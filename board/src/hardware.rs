@@ -1,7 +1,7 @@
-//! How the hardware is, as far as the kernel tells without special rights: wear and faults of the storage, heat, the power supply.
+//! How the hardware is: wear and faults of the storage, heat, the power supply.
 //!
-//! What a device keeps to itself is not guessed. SD cards tell nothing of their wear. NVMe and SATA disks tell it only through
-//! an ioctl for administrators, which a daemon without privileges cannot make; of these there are kind, model and faults.
+//! What a device keeps to itself is not guessed. SD cards tell nothing of their wear. NVMe, SATA and USB disks tell it only to
+//! administrators: the keeper has them asked ([`crate::smart`]).
 
 use heapless::String;
 
@@ -25,9 +25,9 @@ pub struct Disk {
     pub model: String<40>,
     /// How much of its life is used.
     pub wear: Option<Wear>,
-    /// Faults that the file system with the data has met since it was made.
+    /// Faults that the disk has counted, or the file system with the data since it was made.
     pub faults: Option<u64>,
-    /// Octets that the file system with the data has written since it was made.
+    /// Octets that were written to the disk, or that the file system with the data has written, since it was made.
     pub written: Option<u64>,
 }
 
@@ -47,7 +47,7 @@ pub enum DiskKind {
     Other,
 }
 
-/// What an eMMC tells of its health (JEDEC JESD84-B51 §7.4.17 to 7.4.19).
+/// What a disk tells of its health: an eMMC in tenths of its life (JEDEC JESD84-B51 §7.4.17 to 7.4.19), others exactly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Wear {
     /// At most this many percent of the promised life are used; above 100, more than was promised.

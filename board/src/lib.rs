@@ -11,6 +11,7 @@ pub mod health;
 pub mod light;
 pub mod limits;
 pub mod slots;
+pub mod smart;
 pub mod watchdog;
 
 mod fake;

@@ -1,6 +1,6 @@
 //! The board as the Linux kernel describes it.
 
-mod hardware;
+pub(crate) mod hardware;
 
 use crate::hardware::Hardware;
 use crate::{Board, Network, Storage};

@@ -106,3 +106,7 @@ pub const TIME_RETRY_LAST: Duration = Duration::from_secs(15 * 60);
 pub const TIME_ANNOUNCED: u64 = 1024;
 /// So long the light is off when the button was understood.
 pub const LIGHT_OFF: Duration = Duration::from_secs(3);
+/// Between two questions to the disk of how it is.
+pub const DISK_ASKED: Duration = Duration::from_secs(6 * 60 * 60);
+/// A disk has answered by then, or does not.
+pub const DISK_ANSWERS: Duration = Duration::from_secs(if cfg!(test) { 3 } else { 60 });

@@ -6,6 +6,7 @@ mod clock;
 mod connection;
 mod control;
 mod data_dir;
+mod disk_health;
 mod doors;
 mod download;
 mod endurance;

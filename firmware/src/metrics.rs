@@ -55,14 +55,14 @@ fn hardware(text: &mut String, board: &dyn Board) {
         gauge(text, "disk_life_used_ratio", "ratio", help, f64::from(wear.used) / 100.0);
     }
     if let Some(faults) = disk.faults {
-        gauge(text, "storage_faults", "", "Faults that the data's file system has met since it was made.", faults);
+        gauge(text, "storage_faults", "", "Faults that the disk or the data's file system has counted.", faults);
     }
     if let Some(written) = disk.written {
         gauge(
             text,
             "storage_written_bytes",
             "bytes",
-            "Octets written to the data's file system since it was made.",
+            "Octets written to the disk or the data's file system since it was made.",
             written,
         );
     }

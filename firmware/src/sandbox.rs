@@ -19,9 +19,10 @@ use std::path::{Path, PathBuf};
 
 /// The newest Landlock whose rights are known here; an older kernel holds those it knows.
 const RIGHTS: ABI = ABI::V6;
-/// Read and nothing else: programs' data, the resolver's and the authorities' files, what a board's network announced (`network_time`),
-/// what the kernel tells.
-const READ: [&str; 8] = ["/etc", "/usr", "/lib", "/run/network", "/proc", "/sys", "/dev/random", "/dev/urandom"];
+/// Read and nothing else: programs' data, the resolver's and the authorities' files, what a board's network announced (`network_time`)
+/// and its disk answered (`disk_health`), what the kernel tells.
+const READ: [&str; 9] =
+    ["/etc", "/usr", "/lib", "/run/network", "/run/hardware", "/proc", "/sys", "/dev/random", "/dev/urandom"];
 /// The resolver's file, which is often a link to one that is replaced with each lease.
 const RESOLVER: &str = "/etc/resolv.conf";
 /// What is left of the rights of a daemon that was started with more.

@@ -66,6 +66,8 @@ pub struct Options {
     pub memory_mib: u32,
     /// What runs first.
     pub start: Start,
+    /// The board's disk is on NVMe; [`Start::Kernel`] only.
+    pub nvme: bool,
     /// More disks, read-only: a USB stick.
     pub more_disks: Vec<PathBuf>,
     /// Added to the kernel's command line, for example `roost.log=console`; the boot loader has its own.
@@ -83,6 +85,7 @@ impl Default for Options {
             network: Network::Forwarded,
             memory_mib: 512,
             start: Start::Kernel,
+            nvme: false,
             more_disks: Vec::new(),
             kernel_arguments: String::new(),
             interactive: false,
@@ -234,8 +237,9 @@ fn start_qemu(image: &Image, drive: &str, sockets: &SocketDirectory, options: &O
     match options.start {
         Start::Kernel if image.has_kernel() => {
             command.arg("-no-reboot").arg("-kernel").arg(image.kernel()).arg("-initrd").arg(image.initrd());
-            let arguments = &options.kernel_arguments;
-            command.arg("-append").arg(format!("console=ttyAMA0 root=/dev/vda2 quiet panic=-1 {arguments}"));
+            let (arguments, root) =
+                (&options.kernel_arguments, if options.nvme { "/dev/nvme0n1p2" } else { "/dev/vda2" });
+            command.arg("-append").arg(format!("console=ttyAMA0 root={root} quiet panic=-1 {arguments}"));
         }
         Start::Kernel | Start::Loader => _ = command.arg("-bios").arg(image.loader()),
     }
@@ -244,7 +248,8 @@ fn start_qemu(image: &Image, drive: &str, sockets: &SocketDirectory, options: &O
         let drive = format!("file={},format=raw,readonly=on,if=none,id=more{n}", option_value(path));
         command.args(["-drive", &drive, "-device", &format!("virtio-blk-device,drive=more{n}")]);
     }
-    command.args(["-drive", &format!("{drive},if=none,id=disk"), "-device", "virtio-blk-device,drive=disk"]);
+    let device = if options.nvme { "nvme,serial=roost,drive=disk" } else { "virtio-blk-device,drive=disk" };
+    command.args(["-drive", &format!("{drive},if=none,id=disk"), "-device", device]);
     let cable = match &options.network {
         // restrict: the board reaches nothing but the connections that come in.
         Network::Forwarded => format!("user,id=net,restrict=on{}", rules(&GUEST_PORTS, offset)?),

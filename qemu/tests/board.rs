@@ -146,3 +146,21 @@ fn time_never_runs_backwards() {
     board.power_off().expect("it shuts down");
     assert!(now(&boot(&image, &disk, &stopped)) >= set);
 }
+
+#[test]
+fn an_nvme_disk_tells_its_wear_to_the_daemon() {
+    let image = image();
+    let scratch = Scratch::new("nvme");
+    let disk = scratch.disk(&image, GIB);
+    let options = Options { nvme: true, kernel_arguments: "roost.slot=a".into(), ..Options::default() };
+    let board = boot(&image, &disk, &options);
+    let answer = "i=0; until [ -e /run/hardware/smart.json ] || [ $i -gt 60 ]; do sleep 1; i=$((i+1)); done; cat /run/hardware/smart.json";
+    let answer = told(&board, answer);
+    assert!(answer.contains("nvme_smart_health_information_log"), "{answer}");
+    let address = format!("https://127.0.0.1:{}/metrics", board.port(443).expect("a port"));
+    let metrics = Command::new("curl").args(["--silent", "--show-error", "--insecure", &address]).output();
+    let metrics = String::from_utf8(metrics.expect("curl").stdout).expect("text");
+    for sample in ["roost_disk_life_used_ratio 0\n", "roost_storage_faults 0\n", "roost_storage_written_bytes "] {
+        assert!(metrics.contains(sample), "{sample} is not in\n{metrics}");
+    }
+}

@@ -1,6 +1,7 @@
 //! The hardware as sysfs tells of it (Linux: Documentation/ABI). Everything is looked up below a root folder, which tests replace.
 
 use crate::hardware::{Disk, DiskKind, Hardware, Reserve, Wear};
+use crate::smart;
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -11,19 +12,23 @@ const VALUE: u64 = 256;
 
 /// The hardware below `root`, with the data on the file system of this device.
 pub(super) fn look(root: &Path, device: u64) -> Hardware {
-    let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
-    let partition = fs::canonicalize(root.join(format!("sys/dev/block/{major}:{minor}"))).ok();
     Hardware {
-        disk: partition.map(|partition| disk(root, &partition)),
+        disk: disk_of(root, device).map(|(whole, partition)| disk(root, &whole, &partition)),
         temperature: temperature(root),
         undervoltage: undervoltage(root),
     }
 }
 
-fn disk(root: &Path, partition: &Path) -> Disk {
+/// What sysfs has of the disk with this device, and of the device.
+pub(crate) fn disk_of(root: &Path, device: u64) -> Option<(PathBuf, PathBuf)> {
+    let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
+    let partition = fs::canonicalize(root.join(format!("sys/dev/block/{major}:{minor}"))).ok()?;
     // A partition lies in the folder of its disk.
-    let whole = if partition.join("partition").exists() { partition.parent() } else { None };
-    let whole = whole.unwrap_or(partition);
+    let whole = if partition.join("partition").exists() { partition.parent()?.to_owned() } else { partition.clone() };
+    Some((whole, partition))
+}
+
+fn disk(root: &Path, whole: &Path, partition: &Path) -> Disk {
     let device = whole.join("device");
     let names = [whole, partition].map(|path| path.file_name().map(|name| name.to_string_lossy().into_owned()));
     let [Some(name), Some(partition)] = names else { return Disk::default() };
@@ -36,12 +41,16 @@ fn disk(root: &Path, partition: &Path) -> Disk {
     };
     let model = ["model", "name"].iter().find_map(|file| text(&device.join(file))).unwrap_or_default();
     let file_system = root.join("sys/fs/ext4").join(partition);
+    let written = || number(&file_system.join("lifetime_write_kbytes")).and_then(|kib: u64| kib.checked_mul(1024));
+    let asked = matches!(kind, DiskKind::Nvme | DiskKind::Scsi);
+    let smart = asked.then(|| smart::understand(&beginning(&root.join(smart::ANSWER), smart::ANSWER_SIZE)?, &name));
+    let smart = smart.flatten().unwrap_or_default();
     Disk {
         kind,
         model: model.chars().filter(|c| c.is_ascii_graphic() || *c == ' ').take(40).collect(),
-        wear: wear(&device),
-        faults: number(&file_system.join("errors_count")),
-        written: number(&file_system.join("lifetime_write_kbytes")).and_then(|kib: u64| kib.checked_mul(1024)),
+        wear: smart.wear.or_else(|| wear(&device)),
+        faults: smart.faults.or_else(|| number(&file_system.join("errors_count"))),
+        written: smart.written.or_else(written),
     }
 }
 
@@ -78,10 +87,14 @@ fn folders(parent: &Path, prefix: &str) -> Vec<PathBuf> {
     fs::read_dir(parent).into_iter().flatten().flatten().map(|entry| entry.path()).filter(named).collect()
 }
 
-fn text(file: &Path) -> Option<String> {
+fn beginning(file: &Path, most: u64) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
-    fs::File::open(file).ok()?.take(VALUE).read_to_end(&mut bytes).ok()?;
-    let text = String::from_utf8_lossy(&bytes).trim().to_owned();
+    fs::File::open(file).ok()?.take(most).read_to_end(&mut bytes).ok()?;
+    Some(bytes)
+}
+
+fn text(file: &Path) -> Option<String> {
+    let text = String::from_utf8_lossy(&beginning(file, VALUE)?).trim().to_owned();
     (!text.is_empty()).then_some(text)
 }
 

@@ -72,7 +72,8 @@ fn disk_name(disk: &Disk) -> String {
 fn life(disk: &Disk) -> Option<String> {
     let used = match (disk.wear, disk.kind) {
         (Some(Wear { used, .. }), _) if used > 100 => "more used than its maker promised".to_owned(),
-        (Some(Wear { used, .. }), _) => format!("{} to {used} % used", used.saturating_sub(10)),
+        (Some(Wear { used, .. }), DiskKind::Emmc) => format!("{} to {used} % used", used.saturating_sub(10)),
+        (Some(Wear { used, .. }), _) => format!("{used} % used"),
         (None, DiskKind::Sd) => "SD cards do not tell".to_owned(),
         // They know, but tell only who may send them commands.
         (None, DiskKind::Nvme | DiskKind::Scsi) => "not told to this box".to_owned(),
