@@ -2,7 +2,7 @@
 //!
 //! On a Raspberry Pi it is the last two pins of the header, 39 (ground) and 40 (GPIO 21), joined by a button or a piece of wire.
 //! Who can reach them has the box in hands. The pin is an input with the chip's own pull-up, so a board without a button
-//! reads as one whose button nobody presses.
+//! reads as one whose button nobody presses. A pin that is low from the start is no press: an add-on board may use it.
 
 use gpiocdev::chip::Chip;
 use gpiocdev::line::{Bias, Value};
@@ -51,6 +51,8 @@ impl Button {
 /// Tells a long press from short ones. Time is an argument.
 #[derive(Debug, Clone, Default)]
 pub struct Hold {
+    /// It was seen not pressed: what was so from the start counts for nothing.
+    idle: bool,
     /// Since when it is pressed.
     since: Option<Duration>,
     /// This press was told already.
@@ -61,7 +63,9 @@ impl Hold {
     /// Takes a glance at a time since the beginning; true once for each press that lasts [`HOLD`].
     pub fn glance(&mut self, now: Duration, pressed: bool) -> bool {
         if !pressed {
-            *self = Hold::default();
+            *self = Hold { idle: true, ..Hold::default() };
+        }
+        if !pressed || !self.idle {
             return false;
         }
         let since = *self.since.get_or_insert(now);
@@ -87,9 +91,10 @@ mod tests {
     fn only_a_long_press_counts_and_it_counts_once() {
         assert!(told("..xxxxxxxxxx....xx.x....").is_empty());
         assert_eq!(told("..xxxxxxxxxxx..."), [12]);
-        assert_eq!(told("xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"), [10]);
-        assert_eq!(told("xxxxxxxxxxxx.xxxxxxxxxxxx"), [10, 23]);
-        assert!(told("xxxxxxxxx.xxxxxxxxx.").is_empty(), "a break begins anew");
+        assert_eq!(told(".xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"), [11]);
+        assert_eq!(told(".xxxxxxxxxxxx.xxxxxxxxxxxx"), [11, 24]);
+        assert!(told(".xxxxxxxxx.xxxxxxxxx.").is_empty(), "a break begins anew");
+        assert_eq!(told("xxxxxxxxxxxxxxxxxxx.xxxxxxxxxxxx"), [30], "a pin that is held low by something else");
     }
 
     #[test]
