@@ -77,6 +77,8 @@ fn a_new_board_takes_the_whole_disk_and_starts_the_daemon_unprivileged() {
     assert_eq!(told(&board, "stat -c '%U %a' /data/roost"), "roost 700");
     assert_eq!(told(&board, "ps -o user,comm | grep -c '^roost *roost'"), "1");
     assert_eq!(told(&board, "grep -c ' / squashfs ro,' /proc/mounts"), "1");
+    assert_eq!(told(&board, "grep -c '^/dev/[a-z0-9]* /data xfs rw,nosuid,nodev,noexec,' /proc/mounts"), "1");
+    assert_eq!(told(&board, "find / -xdev -type f -perm /6000"), "", "it gives rights to whoever starts it");
     assert_eq!(
         told(&board, "cd /proc/sys; cat kernel/kptr_restrict fs/protected_regular net/ipv4/tcp_syncookies"),
         "2\n2\n1"
