@@ -5,6 +5,7 @@ mod file;
 mod host;
 pub mod limits;
 mod name;
+pub mod network;
 mod setup_code;
 
 pub use config::{AccountError, Config};

@@ -8,3 +8,7 @@ pub const NAME: usize = 64;
 pub const SAVED: usize = 32 * 1024 * 1024;
 /// Octets redb may keep of the settings file in memory; they are read once and live in [`crate::Config`] after that.
 pub const CACHE: usize = 256 * 1024;
+/// Name servers that the owner can name.
+pub const NAME_SERVERS: usize = 3;
+/// Octets of how the network is kept.
+pub const NETWORK: usize = 2048;
