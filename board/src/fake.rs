@@ -1,6 +1,7 @@
 //! A board for tests: it says what it was told.
 
 use crate::hardware::Hardware;
+use crate::network::Interfaces;
 use crate::{Board, Network, Storage};
 use std::net::IpAddr;
 
@@ -9,6 +10,8 @@ use std::net::IpAddr;
 pub struct FakeBoard {
     /// What [`Board::network`] answers.
     pub network: Network,
+    /// What [`Board::interfaces`] answers.
+    pub interfaces: Interfaces,
     /// What [`Board::storage`] answers.
     pub storage: Storage,
     /// What [`Board::hardware`] answers.
@@ -27,6 +30,9 @@ impl FakeBoard {
 impl Board for FakeBoard {
     fn network(&self) -> Network {
         self.network.clone()
+    }
+    fn interfaces(&self) -> Interfaces {
+        self.interfaces.clone()
     }
     fn storage(&self) -> Storage {
         self.storage

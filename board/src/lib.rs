@@ -10,6 +10,7 @@ pub mod hardware;
 pub mod health;
 pub mod light;
 pub mod limits;
+pub mod network;
 pub mod slots;
 pub mod smart;
 pub mod watchdog;
@@ -27,6 +28,8 @@ use std::net::IpAddr;
 pub trait Board: Send + Sync {
     /// Name on the network and its addresses.
     fn network(&self) -> Network;
+    /// Its sockets for cables, and its radios.
+    fn interfaces(&self) -> network::Interfaces;
     /// The data partition.
     fn storage(&self) -> Storage;
     /// How the hardware is.

@@ -4,3 +4,5 @@
 pub const MANIFEST: usize = 192 * 1024;
 /// Characters of a version.
 pub const VERSION: usize = 24;
+/// Network interfaces that are told of.
+pub const INTERFACES: usize = 8;

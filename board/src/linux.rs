@@ -1,8 +1,10 @@
 //! The board as the Linux kernel describes it.
 
 pub(crate) mod hardware;
+mod network;
 
 use crate::hardware::Hardware;
+use crate::network::Interfaces;
 use crate::{Board, Network, Storage};
 use if_addrs::{IfOperStatus, Interface};
 use std::net::IpAddr;
@@ -30,6 +32,10 @@ impl Board for LinuxBoard {
         let addresses = sorted(interfaces.iter().filter(|i| up(i)).map(Interface::ip).collect());
         network.addresses.extend(addresses.into_iter().take(network.addresses.capacity()));
         network
+    }
+
+    fn interfaces(&self) -> Interfaces {
+        network::interfaces(Path::new("/"), &if_addrs::get_if_addrs().unwrap_or_default())
     }
 
     fn storage(&self) -> Storage {

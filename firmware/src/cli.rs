@@ -2,12 +2,14 @@
 
 use crate::control::Request;
 use crate::download::Source;
+use crate::limits;
 use crate::serve::Options;
 use auth::Address;
 use lexopt::prelude::*;
 use std::ffi::OsString;
 use std::io::BufRead;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// What `roost --help` prints.
 pub const HELP: &str = "\
@@ -26,7 +28,8 @@ Roost holds a household's mail and serves it to every mail program on the LAN.
   roost rescue LOG-DIR OUT-DIR
   roost update FILE|URL|-     (on a board: installs a signed update, restarts into it)
   roost slots                 (on a board: what runs, and what is in the other slot)
-  roost keep --data DIR       (on a board, as root: watches over the daemon, takes updates)
+  roost keep --data DIR [--confirm-within SECONDS]
+                              (on a board, as root: watches over the daemon, takes updates, changes the network)
 
 Every port is its standard number plus N (--port-offset): imap 143, imaps 993, pop3 110, pop3s 995, smtp 25,
 submission 587, submissions 465, lmtp 24, http 80, https 443. ADDRESS of --listen is an IP address; by default
@@ -71,6 +74,7 @@ pub enum Bundle {
 struct Flags {
     data: Option<PathBuf>,
     endurance: Option<u64>,
+    confirm: Option<Duration>,
     port_offset: u16,
     listen: Option<std::net::IpAddr>,
     password_stdin: bool,
@@ -98,7 +102,10 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, String
         ["serve"] => {
             Ok(Command::Serve(Options { data: data()?, port_offset: flags.port_offset, listen: flags.listen }))
         }
-        ["keep"] => Ok(Command::Keep(crate::keeper::Options { data: data()?, port_offset: flags.port_offset })),
+        ["keep"] => {
+            let confirm = flags.confirm.unwrap_or(limits::CONFIRM);
+            Ok(Command::Keep(crate::keeper::Options { data: data()?, port_offset: flags.port_offset, confirm }))
+        }
         ["update", "-"] => Ok(Command::Update(Bundle::Stdin)),
         ["update", url] if Source::is_meant(url) => Ok(Command::Update(Bundle::Address(Source::parse(url)?))),
         ["update", path] => Ok(Command::Update(Bundle::File(PathBuf::from(path)))),
@@ -142,6 +149,7 @@ fn flags(args: impl IntoIterator<Item = OsString>) -> Result<Flags, lexopt::Erro
                 }
                 flags.endurance = Some(octets as u64);
             }
+            Long("confirm-within") => flags.confirm = Some(Duration::from_secs(parser.value()?.parse()?)),
             Long("json") => {} // the only form there is; named so that a readable one can come
             Long("help") | Short('h') => flags.help = true,
             Long("version") | Short('V') => flags.version = true,

@@ -7,7 +7,7 @@ use crate::clock::RELEASED;
 use crate::control::{Answer, Wire, read_line, reply};
 use crate::disk_health::watch_disk;
 use crate::front_panel::{Lamp, pattern, shine, watch_button};
-use crate::{limits, probe};
+use crate::{limits, network, probe};
 use board::blocks::Device;
 use board::bundle::Refusal;
 use board::health::{Action, Health, Patience};
@@ -40,6 +40,8 @@ pub struct Options {
     pub data: PathBuf,
     /// Added to every standard port.
     pub port_offset: u16,
+    /// How long a change of the network waits to be confirmed.
+    pub confirm: Duration,
 }
 
 /// What the keeper can be asked.
@@ -72,6 +74,10 @@ pub fn keep(options: &Options, say: Say) -> Result<(), String> {
             None
         }
     };
+    // What is wrong with it must not keep the rest from being watched over.
+    if let Err(why) = network::keep(&options.data, options.confirm, say) {
+        say(&format!("keeper: {why}"));
+    }
     let watchdog = slots.as_ref().and_then(|_| Watchdog::start());
     let mut on_trial = false;
     if let Some(slots) = &slots {

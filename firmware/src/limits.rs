@@ -69,7 +69,7 @@ pub const MESSAGE: u64 = 50 * 1024 * 1024;
 /// Free space below which no new mail is accepted.
 pub const RESERVE: u64 = 32 * 1024 * 1024;
 /// How often the network's names and addresses are looked at, for the certificate.
-pub const NETWORK_CHECK: Duration = Duration::from_secs(60);
+pub const NETWORK_CHECK: Duration = Duration::from_secs(10);
 /// How often the time is written down.
 pub const CLOCK_SAVE: Duration = Duration::from_secs(6 * 3600);
 /// How often a healthy daemon is probed.
@@ -110,3 +110,13 @@ pub const LIGHT_OFF: Duration = Duration::from_secs(3);
 pub const DISK_ASKED: Duration = Duration::from_secs(6 * 60 * 60);
 /// A disk has answered by then, or does not.
 pub const DISK_ANSWERS: Duration = Duration::from_secs(if cfg!(test) { 3 } else { 60 });
+/// A change of the network waits so long for the owner to confirm it.
+pub const CONFIRM: Duration = Duration::from_secs(180);
+/// The radio's program answers within this time.
+pub const SUPPLICANT: Duration = Duration::from_secs(2);
+/// Looking for Wi-Fis takes no longer.
+pub const SCAN: Duration = Duration::from_secs(10);
+/// Octets of an answer of the radio's program.
+pub const RADIO_ANSWER: usize = 16 * 1024;
+/// Wi-Fis that are shown.
+pub const WIFIS: usize = 32;

@@ -15,11 +15,13 @@ mod import;
 mod keeper;
 mod limits;
 mod metrics;
+mod network;
 mod network_time;
 mod probe;
 mod rescue;
 mod sandbox;
 mod serve;
+mod supplicant;
 mod updates;
 mod web_front;
 

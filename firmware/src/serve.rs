@@ -8,7 +8,7 @@ use crate::network_time::{self, NetworkTime};
 use crate::sandbox::{self, Sandbox};
 use crate::updates::Updates;
 use crate::web_front::{self, Behind};
-use crate::{clock, data_dir, download, keeper, limits, metrics};
+use crate::{clock, data_dir, download, keeper, limits, metrics, network};
 use board::{Board, LinuxBoard};
 use std::net::IpAddr;
 use std::os::unix::net::UnixListener;
@@ -208,6 +208,7 @@ fn pages(
         health: Box::new(move || doomed.health().map_err(|e| e.to_string())),
         time: web_time(time),
         updates: web_updates(),
+        networking: web_networking(),
     };
     web_ui::serve(context, private_socket(socket)?).map_err(|e| format!("setup pages: {e}"))
 }
@@ -239,6 +240,18 @@ fn web_updates() -> web_ui::Updates {
         fetch: Box::new(move |address| fetched.fetch(address)),
         fetching: Box::new(move || watched.now()),
         cancel: Box::new(move || updates.cancel()),
+    }
+}
+
+/// What the pages do about the network.
+fn web_networking() -> web_ui::Networking {
+    let order = |order: &network::Order| network::order(order).map(drop);
+    web_ui::Networking {
+        look: Box::new(network::look),
+        attempt: Box::new(move |change| order(&network::Order::Try(change.clone()))),
+        confirm: Box::new(move || order(&network::Order::Confirm)),
+        go_back: Box::new(move || order(&network::Order::GoBack)),
+        scan: Box::new(network::scan),
     }
 }
 

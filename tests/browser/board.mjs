@@ -61,11 +61,65 @@ async function update(page) {
   watch.expect(await page.getByText("The update was cancelled.").isVisible(), "it does not say that it was cancelled");
 }
 
+async function network(page) {
+  await open(page, "/status");
+  await watch.press(page, "Cable and Wi-Fi");
+  at(page, "/network");
+  await watch.look(page, "network");
+  await watch.tabTo(page, "host");
+  await page.keyboard.press("Tab");
+  // The way for the address is chosen with the arrows.
+  await page.keyboard.press("ArrowDown");
+  await watch.type(page, "address", "192.168.178.40");
+  await watch.press(page, "Try it");
+  await watch.wrong(page, "address", /192.168.1.5\/24/);
+  await watch.look(page, "network-wrong");
+  await watch.type(page, "address", "192.168.178.41/24");
+  await watch.type(page, "gateway", "192.168.178.1");
+  await watch.type(page, "names", "192.168.178.1");
+  await watch.press(page, "Try it");
+  watch.expect(await page.getByRole("link", { name: /https:\/\/192\.168\.178\.41.*network/ }).isVisible(), "the new address is not shown");
+  await watch.look(page, "network-changing");
+  await watch.press(page, "Look again");
+  await watch.look(page, "network-waiting");
+  await open(page, "/");
+  at(page, "/network");
+  await watch.press(page, "Keep it");
+  watch.expect((await page.locator("#address").inputValue()) === "192.168.178.41/24", "the address was not kept");
+}
+
+async function wifi(page) {
+  await open(page, "/network");
+  await watch.press(page, "Look for Wi-Fis");
+  at(page, "/network/wifi");
+  await watch.look(page, "wifi");
+  await watch.press(page, "Join Our home");
+  at(page, "/network/wifi/join");
+  await watch.look(page, "wifi-join");
+  await watch.type(page, "key", "short");
+  await watch.type(page, "country", "DE");
+  await watch.press(page, "Join");
+  await watch.wrong(page, "key", /8 to 63/);
+  await watch.look(page, "wifi-wrong");
+  await watch.type(page, "key", PASSWORD);
+  await watch.press(page, "Join");
+  await watch.press(page, "Look again");
+  await watch.press(page, "Keep it");
+  watch.expect(await page.getByText("The box has joined “Our home”.").isVisible(), "the Wi-Fi was not joined");
+  await watch.look(page, "wifi-joined");
+  await watch.press(page, "Forget this Wi-Fi");
+  await watch.press(page, "Look again");
+  await watch.press(page, "Go back now");
+  watch.expect(!(await page.content()).includes(PASSWORD), "a page shows the password");
+}
+
 const { browser, newPage } = await launch(watch, new URL(base).origin);
 try {
   const page = await newPage();
   await claim(page);
   await update(page);
+  await network(page);
+  await wifi(page);
 } catch (error) {
   watch.problems.push(String(error.stack ?? error));
 } finally {

@@ -3,14 +3,16 @@
 //! `cargo run -p web-ui --example preview -- [PORT]` prints the address and the setup code as one JSON line.
 
 use board::FakeBoard;
+use board::network::{Interface, Kind, Lock, Outlook, Radio, Seen, Trial};
 use settings::Settings;
+use settings::network::Ssid;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use web_ui::{Context, Fetching, Ports, Updates};
+use web_ui::{Context, Fetching, Networking, Ports, Updates};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let port = std::env::args().nth(1).map_or(Ok(0), |port| port.parse())?;
@@ -33,7 +35,7 @@ fn context(port: u16) -> Context {
     let der = vec![0x30, 0x00];
     Context {
         settings: Arc::new(Settings::in_memory()),
-        board: Arc::new(FakeBoard::new([192, 168, 178, 40].into())),
+        board: Arc::new(board()),
         authority_pem: "-----BEGIN CERTIFICATE-----\n(a preview has no authority)\n-----END CERTIFICATE-----\n".into(),
         authority_der: der,
         ports: Ports { imaps: 993, pop3s: 995, submissions: 465, submission: 587, imap: 143, https: port },
@@ -42,6 +44,75 @@ fn context(port: u16) -> Context {
         health: Box::new(|| Ok(())),
         time: web_ui::Time { known: Box::new(|| None), ask: Box::new(|| ()) },
         updates: updates(),
+        networking: networking(),
+    }
+}
+
+/// A board with a cable and a radio.
+fn board() -> FakeBoard {
+    let mut board = FakeBoard::new([192, 168, 178, 40].into());
+    let text = |text: &str| text.chars().collect();
+    for (name, kind, mac, address) in [
+        ("eth0", Kind::Cable, "dc:a6:32:00:00:01", Some([192, 168, 178, 40])),
+        ("wlan0", Kind::Radio, "dc:a6:32:00:00:02", None),
+    ] {
+        let addresses = address.map(|address: [u8; 4]| (address.into(), 24)).into_iter().collect();
+        let interface =
+            Interface { name: text(name), kind, mac: mac.chars().collect(), link: address.is_some(), addresses };
+        board.interfaces.extend([interface]);
+    }
+    board
+}
+
+/// A network that looks as if: a change waits to be confirmed until it is, or is taken back.
+fn networking() -> Networking {
+    let outlook = Arc::new(Mutex::new(Outlook { radio: Some(Radio::default()), ..Outlook::default() }));
+    let with = move |change: &dyn Fn(&mut Outlook)| {
+        let mut outlook = outlook.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut outlook);
+        outlook.clone()
+    };
+    let (look, attempt, confirm) = (with.clone(), with.clone(), with.clone());
+    Networking {
+        look: Box::new(move || {
+            // Making the change takes as long as until somebody looks again.
+            let now = look(&|_| ());
+            look(&|outlook| outlook.trial.iter_mut().for_each(|trial| trial.seconds = Some(170)));
+            Ok(now)
+        }),
+        attempt: Box::new(move |change| {
+            attempt(&|outlook| {
+                let network = outlook.kept.with(change.clone());
+                outlook.trial = Some(Trial { network, seconds: None });
+            });
+            Ok(())
+        }),
+        confirm: Box::new(move || {
+            confirm(&|outlook| {
+                if let Some(trial) = outlook.trial.take() {
+                    outlook.radio = Some(Radio {
+                        joined: trial.network.wifi.as_ref().map(|wifi| wifi.ssid.clone()),
+                        refused: false,
+                    });
+                    outlook.kept = trial.network;
+                }
+            });
+            Ok(())
+        }),
+        go_back: Box::new(move || {
+            with(&|outlook| outlook.trial = None);
+            Ok(())
+        }),
+        scan: Box::new(|| {
+            let seen = |octets: &[u8], signal, lock| Ssid::new(octets).ok().map(|ssid| Seen { ssid, signal, lock });
+            let seen = [
+                seen(b"Our home", -48, Lock::Password),
+                seen("Café \u{202e}evil".as_bytes(), -63, Lock::Open),
+                seen(b"<b>\xff\x00\"'&--><script>alert(1)", -70, Lock::Password),
+                seen(b"An office with accounts", -80, Lock::Other),
+            ];
+            Ok(seen.into_iter().flatten().collect())
+        }),
     }
 }
 

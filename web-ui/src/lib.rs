@@ -18,6 +18,8 @@ mod upload;
 
 pub use server::Server;
 
+use board::network::{Outlook, Seen};
+use settings::network::Change;
 use std::io;
 use std::os::unix::net::UnixListener;
 use std::sync::Arc;
@@ -45,6 +47,8 @@ pub struct Context {
     pub time: Time,
     /// New versions.
     pub updates: Updates,
+    /// The network, where it is ours to change.
+    pub networking: Networking,
 }
 
 /// The time that the box asks the network for.
@@ -62,6 +66,37 @@ pub struct KnownTime {
     pub last: Option<(String, i64)>,
     /// Why it was not told when it was last asked for.
     pub trouble: Option<String>,
+}
+
+/// Changes the network; each error is a sentence without its full stop.
+pub struct Networking {
+    /// How it is; an error on a machine that keeps its network itself.
+    pub look: Box<dyn Fn() -> Result<Outlook, String> + Send + Sync>,
+    /// Tries a change, soon after it has returned.
+    pub attempt: Box<Attempt>,
+    /// What is tried is kept.
+    pub confirm: Box<dyn Fn() -> Result<(), String> + Send + Sync>,
+    /// What is tried is taken back.
+    pub go_back: Box<dyn Fn() -> Result<(), String> + Send + Sync>,
+    /// Which Wi-Fis there are, the strongest first.
+    pub scan: Box<dyn Fn() -> Result<Vec<Seen>, String> + Send + Sync>,
+}
+
+/// Tries a change of the network.
+pub type Attempt = dyn Fn(&Change) -> Result<(), String> + Send + Sync;
+
+/// A machine that keeps its network itself.
+impl Default for Networking {
+    fn default() -> Networking {
+        let no = || "this machine keeps its network itself".to_owned();
+        Networking {
+            look: Box::new(move || Err(no())),
+            attempt: Box::new(move |_| Err(no())),
+            confirm: Box::new(move || Err(no())),
+            go_back: Box::new(move || Err(no())),
+            scan: Box::new(move || Err(no())),
+        }
+    }
 }
 
 /// Takes a bundle; what was done, or why not.

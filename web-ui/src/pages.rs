@@ -11,12 +11,14 @@ pub(crate) mod hardware;
 pub(crate) mod home;
 pub(crate) mod login;
 pub(crate) mod machine;
+pub(crate) mod network;
 pub(crate) mod password;
 pub(crate) mod people;
 pub(crate) mod status;
 pub(crate) mod time;
 pub(crate) mod trust;
 pub(crate) mod update;
+pub(crate) mod wifi;
 
 use crate::answer::{Answer, Fault};
 use crate::form::Input;

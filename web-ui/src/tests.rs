@@ -2,6 +2,7 @@
 
 mod abuse;
 mod browser;
+mod network;
 mod owner;
 mod setup;
 mod socket;
@@ -10,7 +11,7 @@ mod update;
 
 use crate::clock::Clock;
 use crate::site::Site;
-use crate::{Context, Ports, Time, Updates};
+use crate::{Context, Networking, Ports, Time, Updates};
 use board::FakeBoard;
 use settings::Settings;
 use std::sync::{Arc, Mutex};
@@ -49,6 +50,7 @@ pub(crate) fn context() -> Context {
         health: Box::new(|| Ok(())),
         time: Time { known: Box::new(|| None), ask: Box::new(|| ()) },
         updates: Updates::default(),
+        networking: Networking::default(),
     }
 }
 

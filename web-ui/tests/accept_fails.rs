@@ -23,6 +23,7 @@ fn context() -> Context {
         health: Box::new(|| Ok(())),
         time: web_ui::Time { known: Box::new(|| None), ask: Box::new(|| ()) },
         updates: web_ui::Updates::default(),
+        networking: web_ui::Networking::default(),
     }
 }
 

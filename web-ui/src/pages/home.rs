@@ -1,6 +1,6 @@
 //! The first page: where a visitor belongs, and for the owner how things are.
 
-use super::{Frame, called, hardware, in_link, next_step, size};
+use super::{Frame, called, hardware, in_link, network, next_step, size};
 use crate::answer::{Answer, Fault};
 use crate::session::Role;
 use crate::site::{Site, Visit};
@@ -31,6 +31,8 @@ pub(crate) fn show(site: &Site, visit: &Visit) -> Result<Answer, Fault> {
         (false, _) => Ok(Answer::see_other("/setup")),
         (true, Some(Role::Owner)) => match next_step(&config) {
             Some(step) => Ok(Answer::see_other(step)),
+            // Else the box goes back.
+            None if network::is_waiting(site) => Ok(Answer::see_other("/network")),
             None => page(site, visit, &config),
         },
         (true, _) => Ok(Answer::see_other("/login")),

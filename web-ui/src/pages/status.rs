@@ -30,6 +30,8 @@ struct Page<'a> {
     fingerprint: &'a str,
     /// The box can be updated.
     updates: bool,
+    /// Its network can be changed.
+    networking: bool,
 }
 
 pub(crate) fn show(site: &Site, visit: &Visit) -> Result<Answer, Fault> {
@@ -63,5 +65,6 @@ pub(crate) fn show(site: &Site, visit: &Visit) -> Result<Answer, Fault> {
         time: TimeTold::of(site),
         fingerprint: &site.fingerprint,
         updates: (site.context.updates.possible)(),
+        networking: (site.context.networking.look)().is_ok(),
     })
 }
