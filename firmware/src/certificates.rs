@@ -214,12 +214,8 @@ fn sign(
     now: SystemTime,
 ) -> Result<Current, String> {
     let fault = |e: &dyn std::fmt::Display| format!("server certificate: {e}");
-    // RFC 5280 §4.1.2.5 aside, Apple counts the days from the beginning: it is yesterday once the clock is right.
-    let from = if now > UNIX_EPOCH + Duration::from_secs(RELEASED) + days(RENEW_DAYS) {
-        now - days(1)
-    } else {
-        valid_from(now)
-    };
+    // As long before now as after it: devices also believe a box whose clock is wrong by a year, in either direction.
+    let from = valid_from(now).max(now - days(SERVER_DAYS / 2));
     let expires = from + days(SERVER_DAYS);
     let mut params = CertificateParams::default();
     at(&mut params, from, expires);
@@ -309,6 +305,26 @@ mod tests {
             .expect("valid before the release, for boards without a clock");
         assert!(verdict(&certificates, "example.org", now).is_err());
         assert!(verdict(&certificates, "kitchen.local", now + 900 * DAY).is_err());
+    }
+
+    #[test]
+    fn a_clock_that_is_wrong_by_a_year_keeps_nobody_out() {
+        let dir = tempfile::tempdir().unwrap();
+        let names = names("kitchen", &[]);
+        Certificates::open(dir.path(), names.clone(), moment(RELEASED)).unwrap();
+        for now in [RELEASED + 30 * DAY, RELEASED + 1_500 * DAY] {
+            for box_ in [now + 365 * DAY, now, now.saturating_sub(365 * DAY).max(RELEASED)] {
+                let certificates = Certificates::open(dir.path(), names.clone(), moment(box_)).unwrap();
+                verdict(&certificates, "kitchen.local", now).unwrap_or_else(|e| panic!("{box_} at {now}: {e}"));
+                // Until it is signed anew.
+                let last = box_ + (SERVER_DAYS / 2 - RENEW_DAYS) * DAY;
+                verdict(&certificates, "kitchen.local", last).unwrap_or_else(|e| panic!("{box_} at {last}: {e}"));
+            }
+        }
+        // A box that was first started a year ahead: its authority is believed today.
+        let dir = tempfile::tempdir().unwrap();
+        let ahead = Certificates::open(dir.path(), names, moment(RELEASED + 380 * DAY)).unwrap();
+        verdict(&ahead, "kitchen.local", RELEASED + 15 * DAY).unwrap();
     }
 
     #[test]
