@@ -118,7 +118,7 @@ impl fmt::Display for Refusal {
             Refusal::TooLong => f.write_str("there is something behind the update's end"),
             Refusal::ReadBack(n) => write!(f, "the storage does not keep what is written to it (part {n})"),
             Refusal::OnTrial => {
-                f.write_str("the running version has not proved itself yet; updates are taken in a few minutes")
+                f.write_str("the running version has not proved itself yet; please try again in a quarter of an hour")
             }
             Refusal::NoSlots(why) => write!(f, "this machine takes no updates: {why}"),
             Refusal::Storage(e) => write!(f, "the storage failed: {e}"),

@@ -10,6 +10,7 @@ pub mod hardware;
 pub mod health;
 pub mod light;
 pub mod limits;
+pub mod mending;
 pub mod network;
 pub mod slots;
 pub mod smart;

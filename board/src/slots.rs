@@ -9,6 +9,7 @@ mod linux;
 use crate::blocks::Blocks;
 use crate::boot_state::{BootState, SlotName};
 use crate::bundle::{Hash, Manifest, Piece, Policy, Receiver, Refusal};
+use crate::mending::Mend;
 use embedded_svc::io::{Error, ErrorKind, ErrorType, Write};
 use embedded_svc::ota::{FirmwareInfo, Ota, OtaUpdate, OtaUpdateFinished, Slot, SlotState};
 use std::fmt;
@@ -58,6 +59,19 @@ impl<D: Blocks> Slots<D> {
     /// Whether the running slot still has to prove itself.
     pub fn on_trial(&self) -> io::Result<bool> {
         Ok(!self.state()?.is_good(self.running))
+    }
+
+    /// Has the next start mend the data partition. A version that still has to prove itself may be what is wrong with the
+    /// data, so it may not.
+    pub fn mend_data(&self, mend: Mend) -> Result<(), Refusal> {
+        if self.on_trial()? {
+            return Err(Refusal::OnTrial);
+        }
+        Ok(crate::mending::ask(&self.disk, mend)?)
+    }
+    /// Restarts the board; returns only if that failed.
+    pub fn restart(&self) -> io::Error {
+        (self.restart)()
     }
 
     fn slot(&self, name: SlotName) -> Result<Slot, Refusal> {

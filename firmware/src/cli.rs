@@ -15,7 +15,7 @@ use std::time::Duration;
 pub const HELP: &str = "\
 Roost holds a household's mail and serves it to every mail program on the LAN.
 
-  roost serve --data DIR [--port-offset N] [--listen ADDRESS]
+  roost serve --data DIR [--port-offset N] [--listen ADDRESS] [--trouble DIR]
   roost account add ADDRESS --password-stdin --data DIR
   roost account list --data DIR
   roost account remove ADDRESS --data DIR
@@ -33,7 +33,8 @@ Roost holds a household's mail and serves it to every mail program on the LAN.
 
 Every port is its standard number plus N (--port-offset): imap 143, imaps 993, pop3 110, pop3s 995, smtp 25,
 submission 587, submissions 465, lmtp 24, http 80, https 443. ADDRESS of --listen is an IP address; by default
-every address of the machine. All commands but `serve` talk to the running daemon, or open the data themselves;
+every address of the machine. With --trouble, data that cannot be opened does not end `serve`: it serves a page that
+tells what is wrong and lets the mail be saved, and keeps what it needs for that in DIR. All commands but `serve` talk to the running daemon, or open the data themselves;
 `rescue` needs nothing but the segments of a log (the folder `log` of the data, or a copy).";
 
 /// One thing to do.
@@ -77,6 +78,7 @@ struct Flags {
     confirm: Option<Duration>,
     port_offset: u16,
     listen: Option<std::net::IpAddr>,
+    trouble: Option<PathBuf>,
     password_stdin: bool,
     account: Option<Address>,
     words: Vec<OsString>,
@@ -100,7 +102,8 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, String
     match words.as_slice() {
         [] => Ok(Command::Help),
         ["serve"] => {
-            Ok(Command::Serve(Options { data: data()?, port_offset: flags.port_offset, listen: flags.listen }))
+            let (port_offset, listen, trouble) = (flags.port_offset, flags.listen, flags.trouble.clone());
+            Ok(Command::Serve(Options { data: data()?, port_offset, listen, trouble }))
         }
         ["keep"] => {
             let confirm = flags.confirm.unwrap_or(limits::CONFIRM);
@@ -138,6 +141,7 @@ fn flags(args: impl IntoIterator<Item = OsString>) -> Result<Flags, lexopt::Erro
         match arg {
             Long("data") => flags.data = Some(parser.value()?.into()),
             Long("port-offset") => flags.port_offset = parser.value()?.parse()?,
+            Long("trouble") => flags.trouble = Some(parser.value()?.into()),
             Long("listen") => flags.listen = Some(parser.value()?.parse()?),
             Long("password-stdin") => flags.password_stdin = true,
             Long("account") => flags.account = Some(parser.value()?.parse_with(address)?),
@@ -189,7 +193,9 @@ mod tests {
             panic!()
         };
         assert_eq!((options.port_offset, options.data), (1000, PathBuf::from("d")));
-        assert!(options.listen.is_some_and(|a| a.is_loopback()));
+        assert!(options.listen.is_some_and(|a| a.is_loopback()) && options.trouble.is_none());
+        let Ok(Command::Serve(options)) = check("serve --data d --trouble t") else { panic!() };
+        assert_eq!(options.trouble, Some(PathBuf::from("t")));
     }
 
     #[test]

@@ -141,6 +141,13 @@ impl Wire {
     }
 }
 
+/// What follows the answer.
+impl Read for Wire {
+    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+        self.reader.read(out)
+    }
+}
+
 impl Drop for Wire {
     fn drop(&mut self) {
         if let Err(e) = self.writer.shutdown(std::net::Shutdown::Both) {

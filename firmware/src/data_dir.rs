@@ -20,6 +20,28 @@ pub struct House {
 #[derive(Debug, Clone)]
 pub struct DataDir(PathBuf);
 
+/// Why the data cannot be opened.
+#[derive(Debug)]
+pub enum Unopened {
+    /// Another process has it: that passes.
+    InUse(String),
+    /// It is not as this program left it.
+    Damaged(String),
+}
+
+impl From<String> for Unopened {
+    fn from(why: String) -> Unopened {
+        Unopened::Damaged(why)
+    }
+}
+
+impl From<Unopened> for String {
+    fn from(unopened: Unopened) -> String {
+        let (Unopened::InUse(why) | Unopened::Damaged(why)) = unopened;
+        why
+    }
+}
+
 impl DataDir {
     /// A data directory at this path.
     pub fn new(path: &Path) -> DataDir {
@@ -38,6 +60,11 @@ impl DataDir {
         self.0.join("certificates")
     }
 
+    /// The last known time.
+    pub fn clock(&self) -> PathBuf {
+        self.0.join("clock")
+    }
+
     /// Before a panic of the catalogue's code ends the program, it is noted for the next start.
     pub fn note_panics(&self) {
         let (dir, before) = (self.0.clone(), std::panic::take_hook());
@@ -50,17 +77,20 @@ impl DataDir {
     }
 
     /// Opens store, settings and clock. Errors name what is at fault: in use, another version, the disk.
-    pub fn open(&self) -> Result<House, String> {
+    pub fn open(&self) -> Result<House, Unopened> {
         make_private_dir(&self.0)?;
         let options = store::Options {
             max_message: limits::MESSAGE + smtp::limits::ADDED,
             reserve: limits::RESERVE,
             ..Default::default()
         };
-        let store = store::Store::open(&self.0, options).map_err(|e| e.to_string())?;
+        let store = store::Store::open(&self.0, options).map_err(|e| match e {
+            store::OpenError::InUse(_) => Unopened::InUse(e.to_string()),
+            e => Unopened::Damaged(e.to_string()),
+        })?;
         let file = self.0.join("settings.redb");
         let settings = settings::Settings::open(&file).map_err(|e| format!("{}: {e}", file.display()))?;
-        Ok(House { store, settings: Arc::new(settings), clock: Arc::new(Clock::open(&self.0.join("clock"))) })
+        Ok(House { store, settings: Arc::new(settings), clock: Arc::new(Clock::open(&self.clock())) })
     }
 }
 

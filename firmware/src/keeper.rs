@@ -12,6 +12,7 @@ use board::blocks::Device;
 use board::bundle::Refusal;
 use board::health::{Action, Health, Patience};
 use board::light::{Light, Pattern};
+use board::mending::Mend;
 use board::slots::Slots;
 use board::watchdog::{INTERVAL as TICK, Watchdog};
 use embedded_svc::io::Write as _;
@@ -28,6 +29,10 @@ use std::time::{Duration, Instant};
 
 /// Where the keeper listens.
 pub const SOCKET: &str = "/run/roost-keeper.sock";
+/// The start script writes here which partition the data is on.
+const PARTITION: &str = "/run/data-partition";
+/// The folder that the daemon has when it has no data (`trouble`).
+const TROUBLE: &str = "/run/roost-trouble";
 /// The supervisor writes the daemon's process here.
 const DAEMON_PID: &str = "/run/roost.pid";
 /// Keeps the time over a power cut.
@@ -54,6 +59,12 @@ pub enum Order {
     Install,
     /// The time, milliseconds since 1970, as the network says.
     SetTime { unix_ms: u64 },
+    /// The box restarts and repairs the file system of its data.
+    Repair,
+    /// The box restarts and erases its data.
+    Afresh,
+    /// The octets of the data partition; they follow the answer, to the end of the stream.
+    Partition,
 }
 
 /// Sets the machine's clock.
@@ -216,7 +227,7 @@ fn listen(slots: Shared, data: &Path, say: Say) -> Result<(), String> {
     let listener = UnixListener::bind(SOCKET).map_err(fault)?;
     // The daemon's group is the one that its data belongs to.
     fs::set_permissions(SOCKET, fs::Permissions::from_mode(0o660)).map_err(fault)?;
-    if let Ok(data) = fs::metadata(data) {
+    if let Ok(data) = fs::metadata(data).or_else(|_| fs::metadata(TROUBLE)) {
         std::os::unix::fs::chown(SOCKET, None, Some(data.gid())).map_err(fault)?;
     }
     std::thread::spawn(move || {
@@ -224,8 +235,8 @@ fn listen(slots: Shared, data: &Path, say: Say) -> Result<(), String> {
         for stream in listener.incoming().flatten() {
             match answer(&stream, &slots, set_clock) {
                 Ok(None) => {}
-                Ok(Some(installed)) => {
-                    say(&format!("keeper: {installed}"));
+                Ok(Some(done)) => {
+                    say(&format!("keeper: {done}"));
                     // Whoever asked hears the answer before the network goes.
                     std::thread::sleep(limits::LAST_WORD);
                     say(&format!("keeper: {}", restart()));
@@ -237,7 +248,7 @@ fn listen(slots: Shared, data: &Path, say: Say) -> Result<(), String> {
     Ok(())
 }
 
-/// Carries out one order; what was installed, if something was.
+/// Carries out one order; what was done, if the box has to restart for it.
 fn answer(stream: &UnixStream, slots: &Shared, set_clock: SetClock) -> Result<Option<String>, String> {
     let limited = stream.set_read_timeout(Some(limits::KEEPER)).and(stream.set_write_timeout(Some(limits::KEEPER)));
     limited.map_err(|e| e.to_string())?;
@@ -247,13 +258,16 @@ fn answer(stream: &UnixStream, slots: &Shared, set_clock: SetClock) -> Result<Op
         Order::Status => status(slots),
         Order::Install => install(&mut reader, slots).map_err(|e| format!("an update was refused: {e}")),
         Order::SetTime { unix_ms } => believable(unix_ms).and_then(set_clock).map(|()| String::new()),
+        Order::Repair => mend(slots, Mend::Repair, "the box restarts and repairs its data"),
+        Order::Afresh => mend(slots, Mend::Afresh, "the box restarts and erases its data"),
+        Order::Partition => return send_partition(stream, Path::new(PARTITION)).map(|()| None),
     };
     match done {
         Ok(line) => {
-            // Installed is installed, also if nobody is there any more to hear of it.
+            // Done is done, also if nobody is there any more to hear of it.
             let heard = reply(stream, &Answer::Line(line.clone())).and_then(|()| reply(stream, &Answer::Done));
-            let installed = matches!(order, Order::Install).then_some(line);
-            if installed.is_none() { heard.map(|()| None) } else { Ok(installed) }
+            let restarts = matches!(order, Order::Install | Order::Repair | Order::Afresh);
+            if restarts { Ok(Some(line)) } else { heard.map(|()| None) }
         }
         Err(why) => {
             // Who sent the update knows that it is about it.
@@ -261,6 +275,54 @@ fn answer(stream: &UnixStream, slots: &Shared, set_clock: SetClock) -> Result<Op
             reply(stream, &Answer::Error(said)).and(Err(why))
         }
     }
+}
+
+/// Asks the next start to mend the data.
+fn mend(slots: &Shared, mend: Mend, done: &str) -> Result<String, String> {
+    lock(slots).mend_data(mend).map(|()| done.to_owned()).map_err(|e| e.to_string())
+}
+
+/// Sends the data partition that is named in a file, on a thread of its own: it may take an hour, and other orders go on.
+fn send_partition(stream: &UnixStream, named: &Path) -> Result<(), String> {
+    let opened = fs::read_to_string(named).and_then(|name| fs::File::open(name.trim()));
+    let mut partition = match opened {
+        Ok(partition) => partition,
+        Err(e) => return reply(stream, &Answer::Error(format!("the data partition: {e}"))),
+    };
+    let mut out = stream.try_clone().map_err(|e| e.to_string())?;
+    reply(&mut out, &Answer::Done)?;
+    std::thread::spawn(move || {
+        // Whoever reads it sees by its length how much of it was readable.
+        if let Err(e) = std::io::copy(&mut partition, &mut out) {
+            tracing::warn!("the data partition could not be read to its end: {e}");
+        }
+    });
+    Ok(())
+}
+
+/// The asking end of [`Order::Partition`].
+pub fn partition() -> Result<Box<dyn Read + Send>, String> {
+    let stream = UnixStream::connect(SOCKET).map_err(|_| "no keeper runs".to_owned())?;
+    let mut wire = Wire::new(stream, None)?;
+    wire.send(&Order::Partition)?;
+    match wire.answer()? {
+        Answer::Done => Ok(Box::new(wire)),
+        Answer::Error(why) => Err(why),
+        Answer::Line(line) => Err(line),
+    }
+}
+
+/// Whether this machine has a keeper.
+pub fn is_at_home() -> bool {
+    Path::new(SOCKET).exists()
+}
+
+/// Whether this machine's keeper says that the running version has proved itself; `None` without a keeper.
+pub fn is_proved() -> Option<bool> {
+    let mut said = String::new();
+    order(&Order::Status, std::io::empty(), &mut |line| said.push_str(line)).ok()?;
+    let slots: serde_json::Value = serde_json::from_str(&said).ok()?;
+    slots["running"]["state"].as_str().map(|state| state == "Valid")
 }
 
 /// A time, since 1970, that can be.

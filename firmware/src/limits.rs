@@ -78,6 +78,12 @@ pub const PROBE: Duration = Duration::from_secs(60);
 pub const PROBE_TRIAL: Duration = Duration::from_secs(5);
 /// An update that stalls for this long is given up.
 pub const KEEPER: Duration = Duration::from_secs(60);
+/// A box in trouble asks for its keeper so often, with this pause between.
+pub const KEEPER_TRIES: u32 = 10;
+/// See [`KEEPER_TRIES`].
+pub const KEEPER_PAUSE: Duration = Duration::from_millis(500);
+/// A program that so often did not live through opening its data does not try it again before the next start of the box.
+pub const OPENING_TRIES: u32 = 3;
 /// Between the answer to an update and the restart; a page that looks every other second sees it.
 pub const LAST_WORD: Duration = Duration::from_secs(5);
 /// A restart in good order takes no longer; the daemon alone may take half a minute.

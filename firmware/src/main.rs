@@ -22,6 +22,7 @@ mod rescue;
 mod sandbox;
 mod serve;
 mod supplicant;
+mod trouble;
 mod updates;
 mod web_front;
 

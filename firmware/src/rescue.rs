@@ -26,6 +26,51 @@ pub fn rescue(from: &Path, to: &Path, say: &mut dyn FnMut(&str)) -> Result<(), S
     if damaged == 0 { Ok(()) } else { Err(format!("{damaged} messages cannot be read")) }
 }
 
+/// The same as one file, which is made while it is read: a tar whose last entry, REPORT.txt, says how much is missing.
+pub fn as_tar(from: &Path) -> Result<Box<dyn io::Read + Send>, String> {
+    let (reader, writer) = io::pipe().map_err(|e| e.to_string())?;
+    let from = from.to_path_buf();
+    let thread = std::thread::Builder::new().name("rescue".into()).spawn(move || {
+        if let Err(e) = write_tar(&from, writer) {
+            tracing::warn!("the mail could not be saved: {e}");
+        }
+    });
+    thread.map(|_| Box::new(reader) as Box<dyn io::Read + Send>).map_err(|e| e.to_string())
+}
+
+fn write_tar(from: &Path, out: impl io::Write) -> io::Result<()> {
+    let mut tar = tar::Builder::new(out);
+    let (mut written, mut missing, mut gone) = (0_u64, String::new(), None);
+    let done = store::rescue(from, |message| {
+        let path = place(Path::new(""), &message);
+        match &message.body {
+            Ok(octets) => {
+                let date = u64::try_from(message.internal_date).unwrap_or(0);
+                append(&mut tar, &path, date, octets).inspect_err(|e| gone = Some(e.kind()))?;
+                written += 1;
+            }
+            Err(e) => missing.push_str(&format!("{}: {e}\n", path.display())),
+        }
+        Ok(())
+    });
+    if let Some(gone) = gone {
+        return Err(gone.into());
+    }
+    let unread = done.err().map(|e| format!("The rest of the log cannot be read: {e}\n")).unwrap_or_default();
+    let damaged = missing.lines().count();
+    let report = format!("{written} messages are in this file, {damaged} cannot be read.\n{missing}{unread}");
+    append(&mut tar, Path::new("REPORT.txt"), crate::clock::RELEASED, report.as_bytes())?;
+    tar.finish()
+}
+
+fn append(tar: &mut tar::Builder<impl io::Write>, path: &Path, date: u64, octets: &[u8]) -> io::Result<()> {
+    let mut header = tar::Header::new_gnu();
+    header.set_size(octets.len() as u64);
+    header.set_mode(0o600);
+    header.set_mtime(date);
+    tar.append_data(&mut header, path, octets)
+}
+
 fn write(path: &Path, octets: &[u8]) -> io::Result<()> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder)?;
@@ -64,6 +109,23 @@ mod tests {
         let path = out.path().join("7/_../up/_.hidden/1.eml");
         assert_eq!(std::fs::read(path).unwrap(), b"Subject: x\r\n\r\nhello\r\n");
         assert_eq!(said, [format!("1 messages written to {}", out.path().display())]);
+        // As the repair of a file system leaves it, below the data's folder.
+        let found = data.path().join("found/131");
+        std::fs::create_dir_all(&found).unwrap();
+        std::fs::rename(data.path().join("log/0000000001"), found.join("4711")).unwrap();
+        let mut tar = tar::Archive::new(as_tar(data.path()).unwrap());
+        let mut entries = tar.entries().unwrap();
+        let mut next = || {
+            let mut entry = entries.next().unwrap().unwrap();
+            let (path, mut text) = (entry.path().unwrap().display().to_string(), String::new());
+            io::Read::read_to_string(&mut entry, &mut text).unwrap();
+            (path, text)
+        };
+        assert_eq!(next(), ("7/_../up/_.hidden/1.eml".into(), "Subject: x\r\n\r\nhello\r\n".into()));
+        assert_eq!(next(), ("REPORT.txt".into(), "1 messages are in this file, 0 cannot be read.\n".into()));
+        let mut empty = String::new();
+        io::Read::read_to_string(&mut as_tar(out.path()).unwrap(), &mut empty).unwrap();
+        assert!(empty.contains("0 messages are in this file") && empty.contains("no segment of a log"), "{empty}");
         let error = rescue(out.path(), out.path(), &mut |_| ()).unwrap_err();
         assert!(error.contains("no segment of a log is here"), "{error}");
     }

@@ -66,11 +66,11 @@ pub struct Sandbox {
     calls: Result<(), String>,
 }
 
-/// Confines this thread and those it will start. `data` has to be there; `ports` are the only ones that TCP listens on.
-/// A kernel that lacks something is no error.
-pub fn enter(data: &Path, ports: &[u16]) -> Result<Sandbox, String> {
+/// Confines this thread and those it will start. Only the folders of `data` that are there can be changed; `ports` are the only
+/// ones that TCP listens on. A kernel that lacks something is no error.
+pub fn enter(data: &[&Path], ports: &[u16]) -> Result<Sandbox, String> {
     drop_privileges().map_err(|e| format!("privileges: {e}"))?;
-    let (files, landlock) = keep_to_files(data, ports).map_err(|e| format!("{}: {e}", data.display()))?;
+    let (files, landlock) = keep_to_files(data, ports).map_err(|e| format!("files: {e}"))?;
     Ok(Sandbox { files, landlock, calls: refuse_calls().map_err(|e| e.to_string()) })
 }
 
@@ -85,7 +85,7 @@ fn drop_privileges() -> Result<(), rustix::io::Errno> {
     if kept == held { Ok(()) } else { rustix::thread::set_capabilities(None, kept) }
 }
 
-fn keep_to_files(data: &Path, ports: &[u16]) -> Result<(RulesetStatus, LandlockStatus), landlock::RulesetError> {
+fn keep_to_files(data: &[&Path], ports: &[u16]) -> Result<(RulesetStatus, LandlockStatus), landlock::RulesetError> {
     let all = AccessFs::from_all(RIGHTS);
     let never = AccessFs::Execute
         | AccessFs::MakeChar
@@ -101,7 +101,7 @@ fn keep_to_files(data: &Path, ports: &[u16]) -> Result<(RulesetStatus, LandlockS
         .handle_access(AccessNet::BindTcp)?
         .scope(Scope::from_all(RIGHTS))?
         .create()?
-        .add_rules(path_beneath_rules([data], all & !never))?
+        .add_rules(path_beneath_rules(data, all & !never))?
         .add_rules(path_beneath_rules(readable, read))?
         .add_rules(path_beneath_rules(["/dev/null"], AccessFs::ReadFile | AccessFs::WriteFile))?
         .add_rules(ports.iter().map(listen))?
@@ -181,7 +181,7 @@ mod tests {
         let data = tempfile::tempdir().unwrap();
         std::thread::scope(|scope| {
             let thread = scope.spawn(|| {
-                let sandbox = enter(data.path(), ports).unwrap();
+                let sandbox = enter(&[data.path()], ports).unwrap();
                 run(data.path(), sandbox);
             });
             if let Err(panic) = thread.join() {

@@ -2,13 +2,14 @@
 
 use crate::certificates::{self, Certificates};
 use crate::control;
-use crate::data_dir::{DataDir, House};
+use crate::data_dir::{DataDir, House, Unopened};
 use crate::doors::{self, Door, Guests, HTTP, HTTPS, Reception};
 use crate::network_time::{self, NetworkTime};
 use crate::sandbox::{self, Sandbox};
+use crate::trouble::{self, Trouble};
 use crate::updates::Updates;
 use crate::web_front::{self, Behind};
-use crate::{clock, data_dir, download, keeper, limits, metrics, network};
+use crate::{clock, download, keeper, limits, metrics, network};
 use board::{Board, LinuxBoard};
 use std::net::IpAddr;
 use std::os::unix::net::UnixListener;
@@ -28,21 +29,24 @@ pub struct Options {
     pub port_offset: u16,
     /// One address instead of all.
     pub listen: Option<IpAddr>,
+    /// Where there is room, in RAM, for a box that cannot open its data: it serves a page about that (`trouble`). Without, it ends.
+    pub trouble: Option<PathBuf>,
 }
 
 /// Runs the daemon; returns after a clean stop.
 pub fn serve(options: Options) -> Result<(), String> {
     tracing_subscriber::fmt().with_writer(std::io::stderr).with_target(false).with_ansi(false).init();
-    // Before there is a second thread, which would stay outside. The directory it is kept to has to be there.
-    data_dir::make_private_dir(&options.data)?;
-    let sandbox = sandbox::enter(&options.data, &ports(options.port_offset))?;
+    let trouble = Trouble::found(&options)?;
+    // Before there is a second thread, which would stay outside. The directories it is kept to are there now.
+    let folders: Vec<&Path> = [&options.data].into_iter().chain(&options.trouble).map(PathBuf::as_path).collect();
+    let sandbox = sandbox::enter(&folders, &ports(options.port_offset))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .max_blocking_threads(limits::BLOCKING_THREADS)
         .enable_all()
         .build()
         .map_err(|e| format!("threads: {e}"))?;
-    let stopped = runtime.block_on(run(options, &sandbox));
+    let stopped = runtime.block_on(run(options, &sandbox, trouble));
     runtime.shutdown_timeout(limits::FAREWELL);
     stopped
 }
@@ -53,24 +57,59 @@ fn ports(offset: u16) -> Vec<u16> {
     standard.filter_map(|port| port.checked_add(offset)).collect()
 }
 
-async fn run(options: Options, sandbox: &Sandbox) -> Result<(), String> {
+async fn run(options: Options, sandbox: &Sandbox, trouble: Option<Trouble>) -> Result<(), String> {
     let signals = Signals::new()?;
     let dir = DataDir::new(&options.data);
     let listeners = Listeners::bind(&options).await?;
     dir.note_panics();
-    let house = dir.open()?;
+    let parts = match trouble {
+        Some(trouble) => Err(trouble),
+        None => trouble::guarded(&options, || Parts::open(&options, &dir))?,
+    };
     // Only now: who is refused a start hears the one reason for it.
     match sandbox.holds() {
         true => tracing::info!("sandbox: {sandbox}"),
         false => tracing::warn!("sandbox: {sandbox}"),
     }
-    let outcome = run_house(&options, &dir, listeners, &house, signals).await;
+    let Parts { house, board, certificates } = match parts {
+        Ok(parts) => parts,
+        Err(trouble) => return trouble.serve(&options, listeners, signals).await,
+    };
+    let outcome = run_house(&options, &dir, listeners, (&house, board, certificates), signals).await;
     house.close();
     outcome
 }
 
+/// What is opened from the data before anything is served.
+struct Parts {
+    house: House,
+    board: Arc<dyn Board>,
+    certificates: Arc<Certificates>,
+}
+
+impl Parts {
+    fn open(options: &Options, dir: &DataDir) -> Result<Parts, Unopened> {
+        let house = dir.open()?;
+        let board: Arc<dyn Board> = Arc::new(LinuxBoard::new(&options.data));
+        let certificates = house
+            .settings
+            .get()
+            .accounts
+            .iter()
+            .try_for_each(|a| house.ensure_mailboxes(a.id))
+            .and_then(|()| Certificates::open(&dir.certificates(), certificate_names(&*board), house.clock.now()));
+        match certificates {
+            Ok(certificates) => Ok(Parts { house, board, certificates: Arc::new(certificates) }),
+            Err(why) => {
+                house.close();
+                Err(why.into())
+            }
+        }
+    }
+}
+
 /// Every port, open. They are bound before the data is touched: a second daemon fails without having done anything.
-struct Listeners {
+pub struct Listeners {
     mail: Vec<(Door, TcpListener)>,
     http: TcpListener,
     https: TcpListener,
@@ -89,21 +128,20 @@ impl Listeners {
         let https = doors::bind(options.listen, port(HTTPS)?, "https").await?;
         Ok(Listeners { mail, http, https })
     }
+
+    /// Those of the sign post and of the pages; those of mail are closed.
+    pub fn web_alone(self) -> (TcpListener, TcpListener) {
+        (self.http, self.https)
+    }
 }
 
 async fn run_house(
     options: &Options,
     dir: &DataDir,
     listeners: Listeners,
-    house: &House,
+    (house, board, certificates): (&House, Arc<dyn Board>, Arc<Certificates>),
     mut signals: Signals,
 ) -> Result<(), String> {
-    for account in &house.settings.get().accounts {
-        house.ensure_mailboxes(account.id)?;
-    }
-    let board: Arc<dyn Board> = Arc::new(LinuxBoard::new(&options.data));
-    let names = certificate_names(&*board);
-    let certificates = Arc::new(Certificates::open(&dir.certificates(), names, house.clock.now())?);
     let guests = Arc::new(Guests::default());
     let (stop, stopping) = watch::channel(false);
     let mut tasks = JoinSet::new();
@@ -143,7 +181,7 @@ async fn run_house(
 
 /// One of our boards, with a keeper. What it keeps for us is the clock and the root slots.
 fn is_board() -> bool {
-    Path::new(keeper::SOCKET).exists()
+    keeper::is_at_home()
 }
 
 fn network_time(house: &House) -> Arc<NetworkTime> {
@@ -187,7 +225,6 @@ fn pages(
     guests: &Arc<Guests>,
     socket: &Path,
 ) -> Result<web_ui::Server, String> {
-    let port = |door: Door| door.port() + options.port_offset;
     let (store, doomed) = (house.store.clone(), house.store.clone());
     let (guests, named, measured, listen) = (guests.clone(), board.clone(), board.clone(), options.listen);
     let context = web_ui::Context {
@@ -195,22 +232,29 @@ fn pages(
         board: board.clone(),
         authority_pem: certificates.authority_pem().to_owned(),
         authority_der: certificates.authority_der().to_vec(),
-        ports: web_ui::Ports {
-            imap: port(Door::Imap),
-            imaps: port(Door::Imaps),
-            pop3s: port(Door::Pop3s),
-            submission: port(Door::Submission),
-            submissions: port(Door::Submissions),
-            https: HTTPS + options.port_offset,
-        },
+        ports: page_ports(options.port_offset),
         server_names: Box::new(move || reachable_names(certificate_names(&*named), listen)),
         metrics: Box::new(move || metrics::render(&store.stats(), &guests, &*measured)),
         health: Box::new(move || doomed.health().map_err(|e| e.to_string())),
         time: web_time(time),
         updates: web_updates(),
         networking: web_networking(),
+        trouble: None,
     };
     web_ui::serve(context, private_socket(socket)?).map_err(|e| format!("setup pages: {e}"))
+}
+
+/// What the pages tell of ports.
+pub fn page_ports(offset: u16) -> web_ui::Ports {
+    let port = |door: Door| door.port() + offset;
+    web_ui::Ports {
+        imap: port(Door::Imap),
+        imaps: port(Door::Imaps),
+        pop3s: port(Door::Pop3s),
+        submission: port(Door::Submission),
+        submissions: port(Door::Submissions),
+        https: HTTPS + offset,
+    }
 }
 
 /// What the pages show of the time.
@@ -255,13 +299,14 @@ fn web_networking() -> web_ui::Networking {
     }
 }
 
-fn certificate_names(board: &dyn Board) -> Vec<String> {
+/// The names of this machine, for its certificate.
+pub fn certificate_names(board: &dyn Board) -> Vec<String> {
     let network = board.network();
     certificates::names(&network.host, &network.addresses)
 }
 
 /// Those of the names that lead to where the daemon listens: all of them, or none but this machine's own.
-fn reachable_names(mut names: Vec<String>, listen: Option<IpAddr>) -> Vec<String> {
+pub fn reachable_names(mut names: Vec<String>, listen: Option<IpAddr>) -> Vec<String> {
     if listen.is_some_and(|address| address.is_loopback()) {
         names.retain(|n| n == "localhost" || n.parse::<IpAddr>().is_ok_and(|address| Some(address) == listen));
     }
@@ -269,7 +314,7 @@ fn reachable_names(mut names: Vec<String>, listen: Option<IpAddr>) -> Vec<String
 }
 
 /// A socket in the data directory that only its owner can use.
-fn private_socket(path: &Path) -> Result<UnixListener, String> {
+pub fn private_socket(path: &Path) -> Result<UnixListener, String> {
     use std::os::unix::fs::PermissionsExt;
     let fault = |e: std::io::Error| format!("{}: {e}", path.display());
     // The data directory is ours alone (the store holds its lock), so what lies here was left by a daemon that was cut off.
@@ -324,7 +369,7 @@ async fn housekeeping(
 }
 
 /// The signals that mean "stop". Caught from the beginning: one that comes while the parts are opened is obeyed as soon as they are.
-struct Signals {
+pub struct Signals {
     terminate: Signal,
     interrupt: Signal,
 }
@@ -336,7 +381,7 @@ impl Signals {
     }
 
     /// Waits until one comes, or has come.
-    async fn wait(&mut self) {
+    pub async fn wait(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
@@ -347,6 +392,18 @@ impl Signals {
 /// Tells whoever stands before the console what to do next.
 #[allow(clippy::print_stdout, reason = "this is the console's text, not the log")]
 fn announce(options: &Options, house: &House, board: &dyn Board) {
+    let address = address(options, board);
+    let pages = match &house.settings.get().setup_code {
+        Some(code) => format!("  Set it up:   {address}\n  Setup code:  {}\n", code.as_str()),
+        None => format!("  Its pages:   {address}\n"),
+    };
+    // In one piece: nothing from the log gets between its lines.
+    println!("\n  Roost {} is ready.\n\n{pages}", env!("CARGO_PKG_VERSION"));
+    tracing::info!(imaps = Door::Imaps.port() + options.port_offset, "serving {}", options.data.display());
+}
+
+/// Where the pages are.
+pub fn address(options: &Options, board: &dyn Board) -> String {
     let network = board.network();
     let shown = match options.listen {
         Some(ip) if !ip.is_unspecified() => ip,
@@ -358,13 +415,7 @@ fn announce(options: &Options, house: &House, board: &dyn Board) {
         IpAddr::V4(ip) => ip.to_string(),
     };
     let port = if options.port_offset == 0 { String::new() } else { format!(":{}", HTTPS + options.port_offset) };
-    let pages = match &house.settings.get().setup_code {
-        Some(code) => format!("  Set it up:   https://{host}{port}/\n  Setup code:  {}\n", code.as_str()),
-        None => format!("  Its pages:   https://{host}{port}/\n"),
-    };
-    // In one piece: nothing from the log gets between its lines.
-    println!("\n  Roost {} is ready.\n\n{pages}", env!("CARGO_PKG_VERSION"));
-    tracing::info!(imaps = Door::Imaps.port() + options.port_offset, "serving {}", options.data.display());
+    format!("https://{host}{port}/")
 }
 
 #[cfg(test)]

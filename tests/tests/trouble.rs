@@ -45,6 +45,54 @@ fn data_in_use_is_named() {
     assert_eq!(maildrop_size(daemon.reach(), &daemon.add_account("unharmed")), 0, "the first one serves on");
 }
 
+/// A page of a box whose authority nobody knows; what curl said if there is none.
+fn page(offset: u16) -> String {
+    let url = format!("https://127.0.0.1:{}/", 443 + offset);
+    run(20, Command::new("curl").args(["--silent", "--show-error", "--insecure", &url])).said
+}
+
+#[test]
+fn data_that_cannot_be_opened_is_told_of_on_a_page() {
+    let mut daemon = Daemon::start();
+    let user = daemon.add_account("anna");
+    deliver_all(daemon.reach(), &user, &small_mails(3)).unwrap();
+    daemon.stop();
+    let settings = daemon.data().join("settings.redb");
+    let whole = std::fs::read(&settings).unwrap();
+    std::fs::write(&settings, vec![7; whole.len()]).unwrap();
+    let said = refused_start(daemon.data(), daemon.offset());
+    assert!(said.contains("settings.redb"), "{said}");
+
+    let (before, folder, offset) = (listing(daemon.data()), tempfile::tempdir().unwrap(), free_offset());
+    let mut command = Command::new(binary());
+    command.args(["serve", "--listen", "127.0.0.1", "--port-offset", &offset.to_string(), "--data"]).arg(daemon.data());
+    command
+        .arg("--trouble")
+        .arg(folder.path())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null());
+    let mut ill = command.spawn().unwrap();
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(ill.stdout.take().unwrap())).map(Result::unwrap);
+    assert!(lines.any(|line| line.contains("cannot open its mail")), "the console tells");
+    assert!(lines.any(|line| line.contains("settings.redb")) && lines.any(|line| line.contains("Setup code:")));
+    let began = Instant::now();
+    let shown = loop {
+        let shown = page(offset);
+        if shown.contains("<h1>") || began.elapsed() > Duration::from_secs(60) {
+            break shown;
+        }
+    };
+    assert!(shown.contains("This box cannot open its mail") && shown.contains("settings.redb"), "{shown}");
+    assert!(std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, 143 + offset)).is_err(), "no mail is served");
+    assert_eq!(listing(daemon.data()), before, "nothing of the data is touched");
+    rustix::process::kill_process(rustix::process::Pid::from_child(&ill), rustix::process::Signal::TERM).unwrap();
+    assert!(ill.wait().unwrap().success(), "it stops cleanly");
+
+    std::fs::write(&settings, whole).unwrap();
+    daemon.start_again();
+    assert_eq!(maildrop_size(daemon.reach(), &user), 3);
+}
+
 #[test]
 fn data_of_another_version_is_left_alone() {
     let mut daemon = Daemon::start();

@@ -1,6 +1,7 @@
 //! The setup pages on http://127.0.0.1, without the daemon: for looking at them while they are changed.
 //!
-//! `cargo run -p web-ui --example preview -- [PORT]` prints the address and the setup code as one JSON line.
+//! `cargo run -p web-ui --example preview -- [PORT [trouble]]` prints the address and the setup code as one JSON line;
+//! with `trouble` it is a box that cannot open its data.
 
 use board::FakeBoard;
 use board::network::{Interface, Kind, Lock, Outlook, Radio, Seen, Trial};
@@ -12,7 +13,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use web_ui::{Context, Fetching, Networking, Ports, Updates};
+use web_ui::{Context, Download, Fetching, Networking, Ports, Trouble, Updates};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let port = std::env::args().nth(1).map_or(Ok(0), |port| port.parse())?;
@@ -45,6 +46,19 @@ fn context(port: u16) -> Context {
         time: web_ui::Time { known: Box::new(|| None), ask: Box::new(|| ()) },
         updates: updates(),
         networking: networking(),
+        trouble: (std::env::args().nth(2).as_deref() == Some("trouble")).then(trouble),
+    }
+}
+
+fn trouble() -> Trouble {
+    let download = |name, what| Download { name, what, open: Box::new(|| Ok(Box::new(io::empty()))) };
+    Trouble {
+        why: "The settings cannot be read or saved: /data/roost/settings.redb: Invalid magic number.".into(),
+        downloads: vec![
+            download("mail.tar", "All mail that is whole, each message a file."),
+            download("partition.img", "The whole partition as it is, for somebody who repairs such things."),
+        ],
+        mend: Some(Box::new(|_| Err("this is a preview".into()))),
     }
 }
 

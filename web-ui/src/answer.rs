@@ -1,17 +1,20 @@
 //! What a page answers: a value, written to the connection in one place, with the headers every answer carries.
 
+use crate::limits;
 use crate::session::NoRandomness;
 use askama::Template;
 use embedded_svc::http::server::Connection;
 use settings::SettingsError;
 use std::fmt;
+use std::io;
 
 /// An answer.
-#[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(&'static str, String)>,
     pub(crate) body: Vec<u8>,
+    /// Follows the body; sent as it is read.
+    pub(crate) stream: Option<Box<dyn io::Read + Send>>,
 }
 
 /// Why there is no answer: the box's fault, never the visitor's.
@@ -46,12 +49,19 @@ impl Answer {
 
     /// Anything else.
     pub(crate) fn data(kind: &str, body: impl Into<Vec<u8>>) -> Answer {
-        Answer { status: 200, headers: vec![("Content-Type", kind.to_owned())], body: body.into() }
+        Answer { status: 200, headers: vec![("Content-Type", kind.to_owned())], body: body.into(), stream: None }
     }
 
     /// After a form: the browser asks for this page, and reloading it sends nothing twice.
     pub(crate) fn see_other(location: impl Into<String>) -> Answer {
-        Answer { status: 303, headers: vec![("Location", location.into())], body: Vec::new() }
+        Answer { status: 303, headers: vec![("Location", location.into())], body: Vec::new(), stream: None }
+    }
+
+    /// A file of any size, to be saved under this name.
+    pub(crate) fn file(name: &str, stream: Box<dyn io::Read + Send>) -> Answer {
+        let answer = Answer::data("application/octet-stream", "");
+        let answer = answer.header("Content-Disposition", format!("attachment; filename=\"{name}\""));
+        Answer { stream: Some(stream), ..answer }
     }
 
     /// The same with another status.
@@ -77,7 +87,7 @@ impl Answer {
     }
 
     /// Writes it. Nothing is kept by browsers or caches unless the answer itself says so.
-    pub(crate) fn write<C: Connection>(&self, connection: &mut C) -> Result<(), C::Error> {
+    pub(crate) fn write<C: Connection>(mut self, connection: &mut C) -> Result<(), C::Error> {
         let own = self.headers.iter().map(|(name, value)| (*name, value.as_str()));
         let mut headers: Vec<(&str, &str)> = own.chain(ALWAYS).collect();
         for (unless, value) in [("Cache-Control", "no-store"), (POLICY_HEADER, POLICY)] {
@@ -86,13 +96,31 @@ impl Answer {
             }
         }
         connection.initiate_response(self.status, None, &headers)?;
-        let mut rest = self.body.as_slice();
-        while !rest.is_empty() {
-            let written = connection.write(rest)?;
-            rest = rest.get(written.max(1)..).unwrap_or_default();
+        write_all(connection, &self.body)?;
+        let mut piece = vec![0; if self.stream.is_some() { limits::PIECE } else { 0 }];
+        while let Some(stream) = &mut self.stream {
+            // What cannot be read ends the file early; files that are streamed say at their end that it is theirs.
+            let n = stream.read(&mut piece).unwrap_or_else(|e| {
+                tracing::warn!("a download broke off: {e}");
+                0
+            });
+            if n == 0 {
+                break;
+            }
+            write_all(connection, &piece[..n])?;
+            // It goes out now: an answer without a length is not held until it is whole.
+            connection.flush()?;
         }
-        connection.flush()
+        Ok(())
     }
+}
+
+fn write_all<C: Connection>(connection: &mut C, mut rest: &[u8]) -> Result<(), C::Error> {
+    while !rest.is_empty() {
+        let written = connection.write(rest)?;
+        rest = rest.get(written.max(1)..).unwrap_or_default();
+    }
+    Ok(())
 }
 
 impl From<askama::Error> for Fault {

@@ -1,5 +1,5 @@
 //! embedded-svc's HTTP server `Connection` over one tiny_http request. Answers are small, so they are kept whole and sent
-//! with their length when the handler is done.
+//! with their length when the handler is done; but one that is flushed goes out as it is written, and ends with its connection.
 
 use embedded_svc::http::server::Connection;
 use embedded_svc::http::{Headers, Method, Query};
@@ -21,8 +21,18 @@ pub(crate) struct Head {
 
 /// The request's body on its way in, the answer on its way out.
 pub(crate) struct Body {
-    request: tiny_http::Request,
+    way: Way,
     answer: Option<Answer>,
+}
+
+/// Where the answer goes.
+enum Way {
+    /// Back to the request, when it is whole.
+    Whole(tiny_http::Request),
+    /// Out, as it comes.
+    Streamed(Box<dyn io::Write + Send>),
+    /// Nowhere any more.
+    Closed,
 }
 
 struct Answer {
@@ -41,18 +51,42 @@ impl TinyConnection {
             _ => Method::Trace,
         };
         let head = Head { method, target: request.url().to_owned(), headers: request.headers().to_vec() };
-        TinyConnection { head, body: Body { request, answer: None } }
+        TinyConnection { head, body: Body { way: Way::Whole(request), answer: None } }
     }
 
     /// Sends the answer; 500 if the handler gave none.
     pub(crate) fn finish(self) -> io::Result<()> {
+        let request = match self.body.way {
+            Way::Whole(request) => request,
+            Way::Streamed(mut out) => return out.flush(),
+            Way::Closed => return Ok(()),
+        };
         let Some(answer) = self.body.answer else {
-            return self.body.request.respond(tiny_http::Response::empty(500));
+            return request.respond(tiny_http::Response::empty(500));
         };
         let length = answer.body.len();
         let body = io::Cursor::new(answer.body);
         let response = tiny_http::Response::new(answer.status.into(), answer.headers, body, Some(length), None);
-        self.body.request.respond(response.with_chunked_threshold(usize::MAX))
+        request.respond(response.with_chunked_threshold(usize::MAX))
+    }
+}
+
+impl Body {
+    /// From now on the answer is sent as it is written.
+    fn begin_to_stream(&mut self) -> io::Result<()> {
+        let Some(answer) = &self.answer else { return Err(io::Error::other("no answer was begun")) };
+        match std::mem::replace(&mut self.way, Way::Closed) {
+            Way::Whole(request) => {
+                let mut out = request.into_writer();
+                // The front, the only client there is, reads the number and the fields.
+                let mut head = format!("HTTP/1.0 {} Streamed\r\n", answer.status);
+                answer.headers.iter().for_each(|field| head.push_str(&format!("{}: {}\r\n", field.field, field.value)));
+                io::Write::write_all(&mut out, format!("{head}\r\n").as_bytes())?;
+                self.way = Way::Streamed(out);
+            }
+            way => self.way = way,
+        }
+        Ok(())
     }
 }
 
@@ -76,7 +110,10 @@ impl ErrorType for Body {
 }
 impl Read for Body {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        io::Read::read(self.request.as_reader(), buf)
+        match &mut self.way {
+            Way::Whole(request) => io::Read::read(request.as_reader(), buf),
+            Way::Streamed(_) | Way::Closed => Ok(0),
+        }
     }
 }
 impl Write for Body {
@@ -86,7 +123,13 @@ impl Write for Body {
         Ok(buf.len())
     }
     fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+        self.begin_to_stream()?;
+        let Some(answer) = &mut self.answer else { return Ok(()) };
+        let piece = std::mem::take(&mut answer.body);
+        match &mut self.way {
+            Way::Streamed(out) => io::Write::write_all(out, &piece).and_then(|()| io::Write::flush(out)),
+            Way::Whole(_) | Way::Closed => Err(io::ErrorKind::BrokenPipe.into()),
+        }
     }
 }
 

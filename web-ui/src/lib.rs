@@ -49,6 +49,42 @@ pub struct Context {
     pub updates: Updates,
     /// The network, where it is ours to change.
     pub networking: Networking,
+    /// What is wrong, on a box that cannot open its data: then there is one page about that and no other.
+    pub trouble: Option<Trouble>,
+}
+
+/// A box that cannot open its data. Whoever has the setup code, which its console shows, may mend it.
+pub struct Trouble {
+    /// What is wrong, in a sentence.
+    pub why: String,
+    /// What can still be saved.
+    pub downloads: Vec<Download>,
+    /// Mends, and restarts the box soon afterwards; nothing where nobody can. The error says why not.
+    pub mend: Option<Box<MendData>>,
+}
+
+/// Mends, or says why not.
+pub type MendData = dyn Fn(Mend) -> Result<(), String> + Send + Sync;
+/// Begins to read something, or says why it cannot be read.
+pub type Open = dyn Fn() -> Result<Box<dyn io::Read + Send>, String> + Send + Sync;
+
+/// Something that can still be saved.
+pub struct Download {
+    /// The file's name.
+    pub name: &'static str,
+    /// What it is, in a sentence.
+    pub what: &'static str,
+    /// Begins to read it.
+    pub open: Box<Open>,
+}
+
+/// What can be done to damaged data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mend {
+    /// Repair the file system.
+    Repair,
+    /// Erase everything.
+    Afresh,
 }
 
 /// The time that the box asks the network for.

@@ -15,6 +15,9 @@ pub const FIELDS: usize = 64;
 /// People that can be added in one go.
 pub const PEOPLE: usize = 8;
 
+/// Octets of a download that are read at a time.
+pub const PIECE: usize = 64 * 1024;
+
 /// Sessions at a time; the longest unused one makes room.
 pub const SESSIONS: usize = 64;
 /// A session ends when nothing was asked for this long.

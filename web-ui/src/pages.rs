@@ -16,6 +16,7 @@ pub(crate) mod password;
 pub(crate) mod people;
 pub(crate) mod status;
 pub(crate) mod time;
+pub(crate) mod trouble;
 pub(crate) mod trust;
 pub(crate) mod update;
 pub(crate) mod wifi;

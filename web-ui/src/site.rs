@@ -83,6 +83,18 @@ const fn post(path: &'static str, access: Access, page: Page) -> Route {
     Route { method: Method::Post, path, access, page }
 }
 
+/// What a box has that cannot open its data.
+const TROUBLE: &[Route] = &[
+    get("/", Anyone, pages::trouble::show),
+    post("/", Anyone, pages::trouble::enter),
+    get("/download", Claiming, pages::trouble::download),
+    post("/repair", Claiming, pages::trouble::repair),
+    post("/afresh", Claiming, pages::trouble::start_afresh),
+    get("/health", Program, pages::machine::health),
+    get("/style.css", Program, pages::assets::style),
+    get("/logo.svg", Program, pages::assets::logo),
+];
+
 use Access::{Anyone, Claiming, Owner, Program};
 const ROUTES: &[Route] = &[
     get("/", Anyone, pages::home::show),
@@ -161,8 +173,10 @@ impl Site {
             return pages::refuse(414, "Too long", "This address is longer than any address of this box.");
         }
         let (path, query) = target.split_once('?').unwrap_or((&target, ""));
-        let route = match find(connection.method(), path) {
+        let route = match find(self.routes(), connection.method(), path) {
             Ok(route) => route,
+            // Somebody looks for a page of better days.
+            Err(_) if self.context.trouble.is_some() => return Ok(Answer::see_other("/")),
             Err(allowed) if allowed.is_empty() => {
                 return pages::refuse(404, "Not found", "There is no such page on this box.");
             }
@@ -194,6 +208,10 @@ impl Site {
         })
     }
 
+    fn routes(&self) -> &'static [Route] {
+        if self.context.trouble.is_some() { TROUBLE } else { ROUTES }
+    }
+
     /// Who is here.
     fn visit<C: Connection>(&self, connection: &C, query: &str) -> Result<Visit, Fault> {
         let cookies = connection.header("Cookie").unwrap_or_default();
@@ -222,6 +240,7 @@ impl Site {
     fn turn_away(&self, access: Access, role: Option<Role>) -> Option<Answer> {
         let claimed = self.context.settings.get().owner.is_some();
         match (access, role) {
+            (Claiming, None) if self.context.trouble.is_some() => Some(Answer::see_other("/")),
             (Program | Anyone, _) | (Claiming, Some(Role::Claiming)) | (Owner, Some(Role::Owner)) => None,
             (Claiming, _) => Some(Answer::see_other("/setup")),
             (Owner, _) => Some(Answer::see_other(if claimed { "/login" } else { "/setup" })),
@@ -287,9 +306,9 @@ fn is_foreign<C: Connection>(connection: &C) -> bool {
 }
 
 /// The route, or the methods that this path has (none: no such path).
-fn find(method: Method, path: &str) -> Result<&'static Route, String> {
+fn find(routes: &'static [Route], method: Method, path: &str) -> Result<&'static Route, String> {
     let method = if method == Method::Head { Method::Get } else { method };
-    let here = || ROUTES.iter().filter(|route| route.path == path);
+    let here = || routes.iter().filter(|route| route.path == path);
     here().find(|route| route.method == method).ok_or_else(|| {
         let names = here().map(|route| if route.method == Method::Post { "POST" } else { "GET, HEAD" });
         names.collect::<Vec<_>>().join(", ")

@@ -7,6 +7,7 @@ mod owner;
 mod setup;
 mod socket;
 mod time;
+mod trouble;
 mod update;
 
 use crate::clock::Clock;
@@ -51,6 +52,7 @@ pub(crate) fn context() -> Context {
         time: Time { known: Box::new(|| None), ask: Box::new(|| ()) },
         updates: Updates::default(),
         networking: Networking::default(),
+        trouble: None,
     }
 }
 

@@ -149,6 +149,17 @@ fn a_slot_on_trial_takes_no_update_because_the_other_is_the_way_back() {
 }
 
 #[test]
+fn a_slot_on_trial_mends_no_data() {
+    let house = House::new();
+    house.slots().mend_data(Mend::Repair).unwrap();
+    house.install(&GOOD, 1 << 20).unwrap();
+    let mut trial = house.slots();
+    trial.running = SlotName::B;
+    assert!(matches!(trial.mend_data(Mend::Afresh), Err(Refusal::OnTrial)));
+    assert!(house.disk.contents()[crate::mending::PLACE as usize..].starts_with(b"roost-data repair\n"));
+}
+
+#[test]
 fn a_slot_that_fails_gives_way_to_the_other() {
     let house = House::new();
     let mut state = BootState::default();

@@ -55,7 +55,7 @@ impl Settings {
         Ok(Settings::new(Some(file), config))
     }
 
-    /// Settings that live in memory, for tests.
+    /// Settings that live in memory: for a box that cannot open its own, and for tests.
     pub fn in_memory() -> Settings {
         Settings::new(None, Config::unclaimed())
     }

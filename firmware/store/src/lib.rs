@@ -53,7 +53,7 @@ pub use model::*;
 pub use notify::Watch;
 pub use queue::{Attempt, Envelope, QueueId, Queued, Recipient, RecipientState};
 pub use quota::{Quota, QuotaLimits};
-pub use rescue::{Rescued, rescue};
+pub use rescue::{Rescued, has_log, rescue};
 pub use threads::ThreadId;
 
 use jobs::{Decision, Job, Reply};

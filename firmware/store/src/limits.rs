@@ -130,6 +130,8 @@ pub const COPY_ALWAYS: u64 = 64;
 pub const HOLE: u64 = 16 * 1024;
 /// Octets of redb's cache when mail is rescued.
 pub const RESCUE_CACHE: usize = 16 * 1024 * 1024;
+/// Folders below the one that mail is rescued from: the log, or what the repair of a file system found.
+pub const RESCUE_DEPTH: u32 = 4;
 /// Segments kept to be written again; more are removed.
 pub const SPARES: usize = 8;
 /// Octets of envelopes and structures kept in memory.

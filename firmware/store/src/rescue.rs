@@ -9,6 +9,7 @@ use crate::segment::{self, Segments, VERSION};
 use crate::tuning::Tuning;
 use crate::{OpenError, StoreError, limits};
 use redb::ReadableTable;
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -28,17 +29,50 @@ pub struct Rescued {
     pub body: Result<Vec<u8>, StoreError>,
 }
 
-/// Segments of a folder, read only; anything else in memory.
+/// Segments below a folder, read only; anything else in memory.
 #[derive(Debug)]
 struct Bare {
-    dir: PathBuf,
+    /// Where each lies, by the name that it should have.
+    segments: BTreeMap<String, PathBuf>,
     memory: Memory,
+}
+
+impl Bare {
+    /// Segments are known by what they say of themselves: the repair of a file system may have given them other names.
+    fn look(dir: &Path) -> io::Result<Bare> {
+        let mut bare = Bare { segments: BTreeMap::new(), memory: Memory::new() };
+        bare.enter(dir, limits::RESCUE_DEPTH)?;
+        Ok(bare)
+    }
+
+    fn enter(&mut self, dir: &Path, depth: u32) -> io::Result<()> {
+        for entry in std::fs::read_dir(dir)? {
+            let entry = entry?;
+            let (path, kind) = (entry.path(), entry.file_type()?);
+            if kind.is_dir() && depth > 0 {
+                self.enter(&path, depth - 1)?;
+            } else if kind.is_file()
+                && let Some(number) = segment::recognise(&path)
+            {
+                // One in the log's own folder counts more than one that was found without a name.
+                let name = format!("{number:010}");
+                let genuine = path.file_name().is_some_and(|own| own == name.as_str());
+                if genuine || !self.segments.contains_key(&name) {
+                    self.segments.insert(name, path);
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Disk for Bare {
     fn open(&self, name: &str, create: bool) -> io::Result<Arc<dyn DiskFile>> {
         match name.strip_prefix("log/") {
-            Some(segment) if !create => Ok(Arc::new(ReadOnly::open(&self.dir.join(segment))?)),
+            Some(segment) if !create => {
+                let path = self.segments.get(segment).ok_or(io::ErrorKind::NotFound)?;
+                Ok(Arc::new(ReadOnly::open(path)?))
+            }
             Some(_) => Err(io::ErrorKind::ReadOnlyFilesystem.into()),
             None => self.memory.open(name, create),
         }
@@ -53,12 +87,7 @@ impl Disk for Bare {
         if folder != "log" {
             return self.memory.list(folder);
         }
-        let mut names = Vec::new();
-        for entry in std::fs::read_dir(&self.dir)? {
-            names.extend(entry?.file_name().into_string());
-        }
-        names.sort_unstable();
-        Ok(names)
+        Ok(self.segments.keys().cloned().collect())
     }
     fn sync_names(&self) -> io::Result<()> {
         Ok(())
@@ -68,10 +97,15 @@ impl Disk for Bare {
     }
 }
 
-/// Hands every message of the log in this folder to `each`, until that fails. The folder is only read.
+/// Whether there is a segment of a log in or below this folder.
+pub fn has_log(dir: &Path) -> bool {
+    Bare::look(dir).is_ok_and(|bare| !bare.segments.is_empty())
+}
+
+/// Hands every message of the log in or below this folder to `each`, until that fails. The folder is only read.
 pub fn rescue(dir: &Path, each: impl FnMut(Rescued) -> io::Result<()>) -> Result<(), OpenError> {
     let io = |e| OpenError::Io(dir.to_path_buf(), e);
-    let disk: Arc<dyn Disk> = Arc::new(Bare { dir: dir.to_path_buf(), memory: Memory::new() });
+    let disk: Arc<dyn Disk> = Arc::new(Bare::look(dir).map_err(io)?);
     let mut store = None;
     for number in segment::numbers(disk.as_ref()).map_err(io)? {
         if let Some(header) = segment::header(disk.as_ref(), number).map_err(io)? {

@@ -7,7 +7,9 @@ use crate::record::{self, Extent, HEADER, Header, PART_HEADER, PartHead, Positio
 use crate::tuning::{Rule, Tuning};
 use crate::{BlobId, StoreError, limits};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::io;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 /// The version of the log's format.
@@ -165,6 +167,18 @@ fn spares(disk: &dyn Disk) -> Vec<u32> {
 /// Numbers of the segments there are, ascending.
 pub fn numbers(disk: &dyn Disk) -> io::Result<Vec<u32>> {
     Ok(disk.list("log")?.iter().filter(|n| n.len() == 10).filter_map(|n| n.parse().ok()).collect())
+}
+
+/// The number of the segment that a file is, by its header or else by its name.
+pub fn recognise(path: &Path) -> Option<u32> {
+    let name = path.file_name()?.to_str()?;
+    let mut block = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(u64::from(limits::BLOCK)).read_to_end(&mut block));
+    match read.ok().and_then(|_| SegmentHeader::decode(&block)) {
+        _ if name.starts_with(SPARE) => None,
+        Some(header) => Some(header.segment),
+        None => Some(name).filter(|name| name.len() == 10)?.parse().ok(),
+    }
 }
 
 impl Segments {

@@ -39,27 +39,34 @@ pub(crate) fn show(site: &Site, visit: &Visit) -> Result<Answer, Fault> {
 }
 
 pub(crate) fn check(site: &Site, visit: &Visit) -> Result<Answer, Fault> {
-    let config = site.context.settings.get();
-    let Some(code) = &config.setup_code else { return Ok(Answer::see_other("/login")) };
+    if site.context.settings.get().setup_code.is_none() {
+        return Ok(Answer::see_other("/login"));
+    }
+    prove(site, visit, "/setup/password", |code| code_page(site, visit, code))
+}
+
+/// Takes a form with the setup code: on to `next`, or the page with the form again.
+pub(super) fn prove(
+    site: &Site,
+    visit: &Visit,
+    next: &str,
+    again: impl FnOnce(Input) -> Result<Answer, Fault>,
+) -> Result<Answer, Fault> {
     let typed = Input::typed("code", &visit.form);
     if typed.value.trim().is_empty() {
-        return code_page(site, visit, typed.refused("Please enter the setup code."));
+        return again(typed.refused("Please enter the setup code."));
     }
     if let Err(wait) = site.codes.begin(visit.client, site.clock.now()) {
-        let refused = typed.refused(too_many("setup code", visit.client, wait));
-        let answer = code_page(site, visit, refused)?.status(429);
+        let answer = again(typed.refused(too_many("setup code", visit.client, wait)))?.status(429);
         return Ok(answer.header("Retry-After", wait.as_secs().max(1).to_string()));
     }
-    if !code.matches(&typed.value) {
+    let config = site.context.settings.get();
+    if !config.setup_code.as_ref().is_some_and(|code| code.matches(&typed.value)) {
         tracing::warn!(client = %visit.client, "wrong setup code");
-        return code_page(
-            site,
-            visit,
-            typed.refused("This is not the setup code. Please compare it letter by letter."),
-        );
+        return again(typed.refused("This is not the setup code. Please compare it letter by letter."));
     }
     site.codes.right(visit.client);
-    site.log_in(visit, Role::Claiming, Answer::see_other("/setup/password"))
+    site.log_in(visit, Role::Claiming, Answer::see_other(next))
 }
 
 fn code_page(site: &Site, visit: &Visit, code: Input) -> Result<Answer, Fault> {

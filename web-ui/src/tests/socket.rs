@@ -1,10 +1,12 @@
 //! The same pages through tiny_http on a real Unix socket, as the front talks to it.
 
 use super::context;
-use crate::serve;
+use crate::{Context, Download, Trouble, serve};
 use std::io::{Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 fn ask(socket: &Path, request: &str) -> String {
     let mut stream = UnixStream::connect(socket).unwrap();
@@ -98,4 +100,46 @@ fn a_socket_without_a_name_is_refused() {
     let address = std::os::unix::net::SocketAddr::from_abstract_name(name).unwrap();
     let listener = UnixListener::bind_addr(&address).unwrap();
     assert!(serve(context(), listener).is_err());
+}
+
+/// A file that never ends, but counts what was read of it.
+struct Endless(Arc<AtomicUsize>);
+impl Read for Endless {
+    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+        out.fill(b'x');
+        self.0.fetch_add(out.len(), Relaxed);
+        Ok(out.len())
+    }
+}
+
+#[test]
+fn a_download_is_sent_as_it_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("pages.socket");
+    let read = Arc::new(AtomicUsize::new(0));
+    let counter = read.clone();
+    let open = Box::new(move || Ok(Box::new(Endless(counter.clone())) as Box<dyn Read + Send>));
+    let downloads = vec![Download { name: "mail.tar", what: "", open }];
+    let context = Context { trouble: Some(Trouble { why: String::new(), downloads, mend: None }), ..context() };
+    let settings = context.settings.clone();
+    let _server = serve(context, UnixListener::bind(&socket).unwrap()).unwrap();
+    let page = get(&socket, "/", "");
+    let (cookie, token) = (between(&page, "Set-Cookie: ", ";"), between(&page, "name=\"token\" value=\"", "\""));
+    let code = settings.get().setup_code.as_ref().unwrap().as_str().to_owned();
+    let entered = post(&socket, "/", cookie, &format!("token={token}&code={code}"));
+    let cookie = between(&entered, "Set-Cookie: ", ";");
+
+    let mut stream = UnixStream::connect(&socket).unwrap();
+    let head = format!("GET /download?file=mail.tar HTTP/1.0\r\nHost: localhost:1443\r\nCookie: {cookie}\r\n\r\n");
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut some = vec![0; 1 << 20];
+    stream.read_exact(&mut some).unwrap();
+    let text = String::from_utf8(some).unwrap();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.0 200 ") && !head.contains("Content-Length"), "{head}");
+    assert!(head.contains("Content-Security-Policy") && body.bytes().all(|b| b == b'x'));
+    // What nobody takes is not read.
+    assert!(read.load(Relaxed) < 4 << 20, "{read:?}");
+    drop(stream);
+    assert!(get(&socket, "/", "").contains("cannot open its mail"), "the pages go on");
 }
