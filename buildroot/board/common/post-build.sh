@@ -12,6 +12,10 @@ done
 [ ! -e "$root/usr/sbin/developer-shell" ] || cat "$here/../developer/inittab" >>"$root/etc/inittab"
 # What our files replace, a read-only root cannot use, or nobody loads.
 rm -rf "$root"/lib/modules "$root"/etc/network "$root"/etc/issue "$root"/etc/securetty "$root"/var/lib/misc
+# Of the file system's tools three are called (S20data). liburcu's configure wants a compiler for C++, whose library comes along.
+find "$root"/usr/sbin -name 'xfs_*' ! -name xfs_repair ! -name xfs_growfs -delete
+rm -rf "$root"/usr/sbin/fsck.xfs "$root"/usr/lib/libINIReader.so* "$root"/usr/{share,lib,libexec}/xfsprogs
+grep -rqs 'libstdc++\.so' "$root"/{,usr/}{bin,sbin} || rm -f "$root"/{,usr/}lib/libstdc++.so*
 mkdir -p "$root"/{data,var/log}
 ln -sfn /run/resolv.conf "$root/etc/resolv.conf"
 
