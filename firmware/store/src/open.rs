@@ -69,7 +69,8 @@ pub fn open_tuned(disk: Arc<dyn Disk>, options: Options, tuning: Tuning) -> Resu
     log.skip_to_newest()?;
     // the catalogue's name, and those of segments made just before a crash
     disk.sync_names()?;
-    let before = catalogue.progress(store)?.lifetime;
+    let progress = catalogue.progress(store)?;
+    let (before, space) = (progress.lifetime, (progress.live, progress.dead));
     let shared = Arc::new(Shared {
         options,
         segments,
@@ -91,7 +92,7 @@ pub fn open_tuned(disk: Arc<dyn Disk>, options: Options, tuning: Tuning) -> Resu
         failed: Default::default(),
     });
     let (sender, jobs) = mpsc::sync_channel(limits::QUEUE);
-    let writer = Writer::new(shared.clone(), log, end.records);
+    let writer = Writer::new(shared.clone(), log, end.records, space);
     let thread = std::thread::Builder::new().name("store".into()).spawn(move || writer.run(&jobs))?;
     let inner = Inner { shared, sender: Mutex::new(Some(sender)), thread: Mutex::new(Some(thread)) };
     Ok(Store { inner: Arc::new(inner) })

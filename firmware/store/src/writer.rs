@@ -100,8 +100,8 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// With the log at its end. `replayed`: records that the catalogue does not have durably.
-    pub fn new(shared: Arc<Shared>, log: Log, replayed: u64) -> Writer {
+    /// With the log at its end. `replayed`: records that the catalogue does not have durably; `space`: octets that live, and dead ones.
+    pub fn new(shared: Arc<Shared>, log: Log, replayed: u64, space: (u64, u64)) -> Writer {
         let bytes_at_checkpoint = shared.log.bytes.load(Relaxed);
         let reclaim_at = shared.segments.tuning.reclaim;
         let learner = Learner::new(&shared.segments.tuning);
@@ -119,7 +119,7 @@ impl Writer {
             lost: false,
             stopped: false,
             snapshot: None,
-            space: (0, 0),
+            space,
             reclaim_at,
             mail_at_reclaim: 0,
             learner,
@@ -468,7 +468,8 @@ impl Writer {
             return;
         }
         let (live, dead) = self.space;
-        if self.stopped || self.lost || dead < self.reclaim_at || dead < live / 8 {
+        // A full disk cannot wait for more to die: new mail needs whatever there is.
+        if self.stopped || self.lost || dead < self.reclaim_at || (dead < live / 8 && !self.is_full()) {
             return;
         }
         let begun = self.log.begin_snapshot().and_then(|()| self.log.begin_group()).map_err(|e| self.log_failed(e));
