@@ -62,7 +62,7 @@ mod tests {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../buildroot/overlay/etc/init.d/S20data");
         let script = std::fs::read_to_string(script).unwrap();
         for said in
-            [format!("memory_sector={}", place / SIZE), format!("'{BEFORE}'"), "repair)".into(), "afresh)".into()]
+            [format!("memory_sector={}", place / SIZE), format!("'{BEFORE}%s"), "repair)".into(), "afresh)".into()]
         {
             assert!(script.contains(&said), "{said}");
         }
