@@ -121,7 +121,7 @@ pub const CONFIRM: Duration = Duration::from_secs(180);
 /// The radio's program answers within this time.
 pub const SUPPLICANT: Duration = Duration::from_secs(2);
 /// Looking for Wi-Fis takes no longer.
-pub const SCAN: Duration = Duration::from_secs(10);
+pub const SCAN: Duration = Duration::from_secs(15);
 /// Octets of an answer of the radio's program.
 pub const RADIO_ANSWER: usize = 16 * 1024;
 /// Wi-Fis that are shown.
