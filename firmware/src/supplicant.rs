@@ -34,9 +34,10 @@ pub fn scan() -> Result<Vec<Seen>, String> {
 }
 
 fn socket(folder: &Path) -> Option<PathBuf> {
-    let mut sockets: Vec<PathBuf> = fs::read_dir(folder).ok()?.flatten().map(|entry| entry.path()).collect();
-    sockets.sort();
-    sockets.into_iter().next()
+    // Some builds have another one for Wi-Fi Direct, which sees nothing.
+    let radio = |name: &std::ffi::OsStr| !name.as_encoded_bytes().starts_with(b"p2p-");
+    let entries = fs::read_dir(folder).ok()?.flatten();
+    entries.filter(|entry| radio(&entry.file_name())).map(|entry| entry.path()).min()
 }
 
 /// A connection.
@@ -115,7 +116,7 @@ impl Control {
                 Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => break,
                 heard => heard?,
             };
-            if heard.windows(SCANNED.len()).any(|part| part == SCANNED) {
+            if is_over(&heard) {
                 break;
             }
         }
@@ -123,8 +124,12 @@ impl Control {
     }
 }
 
-/// The event after a scan, `-RESULTS` or `-FAILED`.
-const SCANNED: &[u8] = b"CTRL-EVENT-SCAN-";
+/// Whether an event tells of the end of a scan, and not of its beginning.
+fn is_over(event: &[u8]) -> bool {
+    let told = |name: &[u8]| event.windows(name.len()).any(|part| part == name);
+    told(b"CTRL-EVENT-SCAN-RESULTS") || told(b"CTRL-EVENT-SCAN-FAILED")
+}
+
 /// The flag of a network that did not let us in.
 const DISABLED: &[u8] = b"[TEMP-DISABLED]";
 

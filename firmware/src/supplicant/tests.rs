@@ -75,6 +75,12 @@ fn what_is_around_is_told_in_order_of_strength() {
 }
 
 #[test]
+fn a_scan_that_has_begun_is_not_over() {
+    assert!(is_over(b"<3>CTRL-EVENT-SCAN-RESULTS ") && is_over(b"<3>CTRL-EVENT-SCAN-FAILED ret=-16"));
+    assert!(!is_over(b"<3>CTRL-EVENT-SCAN-STARTED ") && !is_over(b"<3>CTRL-EVENT-BSS-ADDED 1 02:00"));
+}
+
+#[test]
 fn what_it_has_joined_is_told() {
     let (mut one, _folder) = control(&[(
         "STATUS",
@@ -107,6 +113,10 @@ fn a_program_that_is_busy_silent_or_babbles_costs_little_time() {
     let folder = tempfile::tempdir().unwrap();
     assert!(Control::open(&folder.path().join("wlan0"), folder.path(), SOON).is_err());
     assert_eq!(socket(&folder.path().join("nothing")), None);
+    for name in ["wlan1", "p2p-dev-wlan0", "wlan0"] {
+        fs::write(folder.path().join(name), "").unwrap();
+    }
+    assert_eq!(socket(folder.path()), Some(folder.path().join("wlan0")));
 }
 
 #[test]
