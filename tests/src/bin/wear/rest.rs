@@ -8,9 +8,9 @@ use system_tests::play::Line as _;
 
 /// Mails in the tail of the log when the power is cut.
 const TAIL: u64 = 500;
-/// The device is at rest when it was for so long; it is waited for no longer than that. XFS looks every five minutes for what it
-/// can put in order, and has done so after the fourth time.
-const AT_REST: Duration = Duration::from_secs(420);
+/// The device is at rest when it was for so long; it is waited for no longer than that. The store makes its last checkpoint after ten
+/// idle minutes; XFS looks every five for what it can put in order.
+const AT_REST: Duration = Duration::from_secs(12 * 60);
 const UNREST: Duration = Duration::from_secs(40 * 60);
 /// The same before a short look.
 const BRIEFLY_AT_REST: Duration = Duration::from_secs(40);
