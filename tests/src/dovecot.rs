@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 /// The password of every account.
 pub const PASSWORD: &str = "secret";
 const PATIENCE: Duration = Duration::from_secs(20);
+const TRIES: usize = 3;
 /// Lays the unpacked packages over `/usr`, starts Dovecot as process 1 of its namespace; ends all when standard input closes.
 const KEEPER: &str = r#"
 unshare --mount --pid --fork --kill-child sh -c '
@@ -81,6 +82,18 @@ impl Dovecot {
 
     /// Starts it with what it needs to run in `home`, and the mail of each account in a directory below `mail`.
     pub fn start(&self, home: &Path, mail: &Path, layout: &Layout) -> Result<Running, String> {
+        // Somebody else on this machine may take a port that was free when it was looked for.
+        let mut tried = self.try_to_start(home, mail, layout);
+        for _ in 1..TRIES {
+            if tried.is_ok() {
+                break;
+            }
+            tried = self.try_to_start(home, mail, layout);
+        }
+        tried
+    }
+
+    fn try_to_start(&self, home: &Path, mail: &Path, layout: &Layout) -> Result<Running, String> {
         for directory in [home, mail] {
             std::fs::create_dir_all(directory).map_err(|e| e.to_string())?;
         }
@@ -113,8 +126,9 @@ impl Dovecot {
         let reach = Reach::new(port, Path::new(&certificate), PATIENCE)?;
         let running = Running { keeper, pid, reach };
         let deadline = Instant::now() + PATIENCE;
-        while running.reach.connect(Protocol::Lmtp, std::net::Ipv4Addr::LOCALHOST).is_err() {
-            if Instant::now() > deadline {
+        let answers = |protocol| running.reach.connect(protocol, std::net::Ipv4Addr::LOCALHOST).is_ok();
+        while !answers(Protocol::Lmtp) || !answers(Protocol::Imaps) {
+            if Instant::now() > deadline || !Path::new(&format!("/proc/{pid}")).exists() {
                 return Err(format!(
                     "it does not start: {}",
                     std::fs::read_to_string(home.join("log")).unwrap_or_default()
