@@ -166,3 +166,55 @@ fn the_little_that_lives_is_copied_and_the_rest_punched() {
     }
     assert_eq!(store.check().unwrap(), Vec::<String>::new());
 }
+
+/// A disk without room for anything new.
+#[derive(Debug)]
+struct Full(Memory);
+
+impl Disk for Full {
+    fn open(&self, name: &str, create: bool) -> std::io::Result<Arc<dyn crate::disk::DiskFile>> {
+        self.0.open(name, create)
+    }
+    fn remove(&self, name: &str) -> std::io::Result<()> {
+        self.0.remove(name)
+    }
+    fn rename(&self, from: &str, to: &str) -> std::io::Result<()> {
+        self.0.rename(from, to)
+    }
+    fn list(&self, folder: &str) -> std::io::Result<Vec<String>> {
+        self.0.list(folder)
+    }
+    fn sync_names(&self) -> std::io::Result<()> {
+        self.0.sync_names()
+    }
+    fn free(&self) -> std::io::Result<u64> {
+        Ok(0)
+    }
+}
+
+#[test]
+fn a_full_disk_gives_space_back_although_it_was_opened_anew_and_takes_nothing() {
+    let disk = Memory::new();
+    let store = open(&disk, small());
+    let inbox_id = inbox(&store);
+    let uids: Vec<Uid> = (0..50).map(|n| put(&store, inbox_id, &noise(n, 4_000))).collect();
+    // enough to be worth it, but not an eighth of what lives
+    store.expunge(inbox_id, Expunge::These(&uids[..5])).unwrap();
+    store.close().unwrap();
+    let reserve = Options { reserve: 1, ..options() };
+    let store = open_tuned(Arc::new(Full(disk.clone())), reserve, small()).map_err(|f| f.at(Path::new(""))).unwrap();
+    let reclaims = || store.inner.shared.reclaims.load(std::sync::atomic::Ordering::Relaxed);
+    for n in 0.. {
+        let mut draft = store.draft().unwrap();
+        let refused = draft.write(&noise(n, 8_000)).err();
+        assert!(matches!(refused, Some(StoreError::Full)), "{refused:?}");
+        if reclaims() > 0 {
+            break;
+        }
+        assert!(n < 10_000, "nothing is given back");
+    }
+    for (n, uid) in uids.iter().enumerate().skip(5) {
+        assert_eq!(get(&store, inbox_id, *uid), noise(n as u64, 4_000));
+    }
+    assert_eq!(store.check().unwrap(), Vec::<String>::new());
+}
