@@ -369,10 +369,16 @@ struct SocketDirectory(PathBuf);
 impl SocketDirectory {
     fn create() -> Result<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("roost-board-{}-{number}", std::process::id()));
-        std::fs::create_dir(&path).context(|| path.display().to_string())?;
-        Ok(Self(path))
+        loop {
+            let number = NEXT.fetch_add(1, Ordering::Relaxed);
+            let path = std::env::temp_dir().join(format!("roost-board-{}-{number}", std::process::id()));
+            match std::fs::create_dir(&path) {
+                Ok(()) => return Ok(Self(path)),
+                // Left over, or of a process that has the same number in a namespace of its own.
+                Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
+                Err(e) => return Err(e).context(|| path.display().to_string()),
+            }
+        }
     }
 
     fn qmp(&self) -> PathBuf {
