@@ -289,11 +289,12 @@ fn spawn(data: &Path, offset: u16, scratch: Option<&Path>, log: &Arc<Mutex<Vec<S
         });
     }
     drop((say, stay));
-    let mut pid = None;
+    let (mut pid, mut ready) = (None, false);
     let deadline = Instant::now() + PATIENCE;
-    loop {
+    // They come through different pipes: in either order.
+    while !ready || pid.is_none() {
         match lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-            Ok(line) if WELCOME_ENDS.iter().any(|end| line.trim().starts_with(end)) => break,
+            Ok(line) if WELCOME_ENDS.iter().any(|end| line.trim().starts_with(end)) => ready = true,
             Ok(line) => pid = pid.or(line.strip_prefix("pid ").and_then(|n| n.parse().ok()).and_then(Pid::from_raw)),
             Err(e) => {
                 drop(stdin);

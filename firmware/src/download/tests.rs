@@ -11,10 +11,11 @@ use std::thread;
 use ureq::tls::Certificate;
 
 const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+/// Long enough for a machine that has much else to do.
 const SHORT: Bounds = Bounds {
-    silence: Duration::from_millis(400),
-    pace: (1000, Duration::from_millis(400)),
-    time: Duration::from_secs(20),
+    silence: Duration::from_secs(2),
+    pace: (1000, Duration::from_secs(2)),
+    time: Duration::from_secs(60),
     size: 1_000_000,
 };
 
