@@ -15,6 +15,8 @@ rm -rf "$root"/lib/modules "$root"/etc/network "$root"/etc/issue "$root"/etc/sec
 # Of the file system's tools three are called (S20data). liburcu's configure wants a compiler for C++, whose library comes along.
 find "$root"/usr/sbin -name 'xfs_*' ! -name xfs_repair ! -name xfs_growfs -delete
 rm -rf "$root"/usr/sbin/fsck.xfs "$root"/usr/lib/libINIReader.so* "$root"/usr/{share,lib,libexec}/xfsprogs
+# smartctl is asked now and then; its daemon would watch what the keeper watches.
+rm -rf "$root"/usr/sbin/{smartd,update-smart-drivedb} "$root"/etc/smartd*
 grep -rqs 'libstdc++\.so' "$root"/{,usr/}{bin,sbin} || rm -f "$root"/{,usr/}lib/libstdc++.so*
 mkdir -p "$root"/{data,var/log}
 ln -sfn /run/resolv.conf "$root/etc/resolv.conf"
