@@ -46,10 +46,9 @@ cuts: packages board-image
 	CUTS=$(CUTS) $(CARGO) test --locked -p system-tests --features board --test cuts -- --nocapture
 
 # What the image is trusted for: 100 updates, 59 of them broken; 200 power cuts; a data partition that is damaged
-# or full; clocks that are wrong by years. Three hours.
-proof: packages board-image
-	$(MAKE) test-updates ROUNDS=100
-	$(MAKE) cuts CUTS=200
+# or full; clocks that are wrong by years. Three hours, or with `make -j2 proof`, where updates and cuts go side by side, two.
+proof: ROUNDS = 100
+proof: test-updates cuts
 	$(CARGO) test --locked -p system-tests --features board --test damage --test full --test skew -- --nocapture --test-threads 1
 
 # A report, not a test: rates, writes, memory, sizes, beside Dovecot where it can be had. With the board, if it has been built.
