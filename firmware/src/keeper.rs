@@ -217,7 +217,7 @@ pub fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Answers on the socket, one thread for each of at most a few connections.
+/// Answers on the socket.
 fn listen(slots: Shared, data: &Path, say: Say) -> Result<(), String> {
     let fault = |e: std::io::Error| format!("{SOCKET}: {e}");
     match fs::remove_file(SOCKET) {
@@ -230,9 +230,21 @@ fn listen(slots: Shared, data: &Path, say: Say) -> Result<(), String> {
     if let Ok(data) = fs::metadata(data).or_else(|_| fs::metadata(TROUBLE)) {
         std::os::unix::fs::chown(SOCKET, None, Some(data.gid())).map_err(fault)?;
     }
-    std::thread::spawn(move || {
-        // One after the other: an update has to be whole before the next thing is asked, and silence ends it.
-        for stream in listener.incoming().flatten() {
+    std::thread::spawn(move || serve(&listener, &slots, set_clock, say));
+    Ok(())
+}
+
+/// Gives each connection a thread: what is asked while an update comes slowly need not wait for it, unless it is about the slots.
+fn serve(listener: &UnixListener, slots: &Shared, set_clock: SetClock, say: Say) {
+    let seats = Arc::new(());
+    for stream in listener.incoming().flatten() {
+        if Arc::strong_count(&seats) > limits::KEEPER_CONNECTIONS {
+            // Whoever asked may have gone already.
+            let _ = reply(&stream, &Answer::Error("the keeper is asked for too much at once".into()));
+            continue;
+        }
+        let (slots, seat) = (slots.clone(), seats.clone());
+        std::thread::spawn(move || {
             match answer(&stream, &slots, set_clock) {
                 Ok(None) => {}
                 Ok(Some(done)) => {
@@ -243,9 +255,9 @@ fn listen(slots: Shared, data: &Path, say: Say) -> Result<(), String> {
                 }
                 Err(why) => say(&format!("keeper: {why}")),
             }
-        }
-    });
-    Ok(())
+            drop(seat);
+        });
+    }
 }
 
 /// Carries out one order; what was done, if the box has to restart for it.
@@ -282,21 +294,19 @@ fn mend(slots: &Shared, mend: Mend, done: &str) -> Result<String, String> {
     lock(slots).mend_data(mend).map(|()| done.to_owned()).map_err(|e| e.to_string())
 }
 
-/// Sends the data partition that is named in a file, on a thread of its own: it may take an hour, and other orders go on.
+/// Sends the data partition that is named in a file; it may take an hour.
 fn send_partition(stream: &UnixStream, named: &Path) -> Result<(), String> {
     let opened = fs::read_to_string(named).and_then(|name| fs::File::open(name.trim()));
     let mut partition = match opened {
         Ok(partition) => partition,
         Err(e) => return reply(stream, &Answer::Error(format!("the data partition: {e}"))),
     };
-    let mut out = stream.try_clone().map_err(|e| e.to_string())?;
-    reply(&mut out, &Answer::Done)?;
-    std::thread::spawn(move || {
-        // Whoever reads it sees by its length how much of it was readable.
-        if let Err(e) = std::io::copy(&mut partition, &mut out) {
-            tracing::warn!("the data partition could not be read to its end: {e}");
-        }
-    });
+    let mut out = stream;
+    reply(out, &Answer::Done)?;
+    // Whoever reads it sees by its length how much of it was readable.
+    if let Err(e) = std::io::copy(&mut partition, &mut out) {
+        tracing::warn!("the data partition could not be read to its end: {e}");
+    }
     Ok(())
 }
 
@@ -480,6 +490,39 @@ pub mod tests {
         let status: serde_json::Value = serde_json::from_str(line).unwrap();
         assert_eq!(status["running"]["version"], "1.0");
         assert_eq!((&status["other"]["version"], &status["other"]["state"]), (&"2.0".into(), &"Unverified".into()));
+    }
+
+    /// A keeper on a socket in this folder; what connects to it.
+    fn served(folder: &Path, slots: Shared) -> impl Fn() -> Wire + use<> {
+        let path = folder.join("keeper.sock");
+        let listener = UnixListener::bind(&path).unwrap();
+        std::thread::spawn(move || serve(&listener, &slots, pretend, &|_| {}));
+        move || Wire::new(UnixStream::connect(&path).unwrap(), None).unwrap()
+    }
+
+    #[test]
+    fn the_clock_is_set_while_an_update_comes_slowly() {
+        let folder = tempfile::tempdir().unwrap();
+        let (slots, key) = slots(folder.path());
+        let connect = served(folder.path(), slots);
+        let (mut update, mut clock) = (connect(), connect());
+        update.send(&Order::Install).unwrap();
+        let bundle = bundle(&key);
+        update.send_bytes(&bundle[..bundle.len() / 2]).unwrap();
+        clock.send(&Order::SetTime { unix_ms: RELEASED * 1000 }).unwrap();
+        assert!(matches!([clock.answer(), clock.answer()], [Ok(Answer::Line(_)), Ok(Answer::Done)]));
+        update.end_of_data().unwrap();
+        assert!(matches!(update.answer(), Ok(Answer::Error(why)) if why.contains("early")));
+    }
+
+    #[test]
+    fn there_are_not_many_seats_for_who_only_connects() {
+        let folder = tempfile::tempdir().unwrap();
+        let connect = served(folder.path(), slots(folder.path()).0);
+        let idle: Vec<_> = (0..limits::KEEPER_CONNECTIONS).map(|_| connect()).collect();
+        let mut one_more = connect();
+        assert!(matches!(one_more.answer(), Ok(Answer::Error(why)) if why.contains("too much")));
+        drop(idle);
     }
 
     #[test]

@@ -76,6 +76,8 @@ pub const CLOCK_SAVE: Duration = Duration::from_secs(6 * 3600);
 pub const PROBE: Duration = Duration::from_secs(60);
 /// How often one is probed that is new or not healthy.
 pub const PROBE_TRIAL: Duration = Duration::from_secs(5);
+/// Connections that the keeper answers at once.
+pub const KEEPER_CONNECTIONS: usize = 8;
 /// An update that stalls for this long is given up.
 pub const KEEPER: Duration = Duration::from_secs(60);
 /// A box in trouble asks for its keeper so often, with this pause between.
