@@ -1,11 +1,12 @@
-//! The board on a network of its own, where the test is its neighbour and tells it address and time: from there only the services are
-//! reached, and the clock is set. Needs the developer image: `make test-board`.
+//! The board on a network of its own, where the test is its neighbour and tells it address, names and time: from there only the
+//! services are reached, the clock is set, and an update is fetched. Needs the developer image: `make test-board`.
 
 #![allow(clippy::expect_used, reason = "helpers of tests")]
 
 use qemu::{Board, Disk, Image, Network, Options, Start};
-use std::io::{BufRead, BufReader, ErrorKind};
-use std::net::{Ipv4Addr, SocketAddrV4, TcpStream, UdpSocket};
+use std::io::{BufRead, BufReader, ErrorKind, Write};
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream, UdpSocket};
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -54,11 +55,16 @@ fn is_root() -> bool {
     id.stdout == b"0\n"
 }
 
-/// A board that got its address from us and serves.
+/// A board that got its address from us and serves. Its keeper is less patient than at home.
 fn boot(folder: &tempfile::TempDir) -> Board {
     serve(67, |question| Some((lease(question)?, SocketAddrV4::new(Ipv4Addr::BROADCAST, 68))));
     let image = Image::developer().expect("make board-image");
     let disk = Disk::create(&image, folder.path().join("disk.img"), GIB).expect("a disk");
+    let env = folder.path().join("roost.env");
+    std::fs::write(&env, "roost_args=roost.prove=12\n").expect("it can be written");
+    let boot = format!("{}@@1M", disk.path().display());
+    let written = Command::new("mcopy").args(["-i", &boot]).arg(&env).arg("::roost.env").status();
+    assert!(written.expect("mcopy (mtools)").success(), "see above");
     // No clock, as on a Pi.
     let clock = Some("2001-02-03T04:05:06".into());
     // The keeper sets the clock, and watches over a board with slots only.
@@ -125,6 +131,38 @@ fn time(question: &[u8], began: Instant) -> Option<Vec<u8>> {
     Some(answer)
 }
 
+/// The answer of a name server that knows us by every name (RFC 1035 §4.1).
+fn name(question: &[u8]) -> Option<Vec<u8>> {
+    let labels = question.get(12..)?.iter().position(|&octet| octet == 0)?;
+    let asked = question.get(12..12 + labels + 5)?;
+    let is_address = asked[labels + 1..] == [0, 1, 0, 1];
+    let mut answer = question[..2].to_vec();
+    answer.extend([0x81, 0x80, 0, 1, 0, u8::from(is_address), 0, 0, 0, 0]);
+    answer.extend(asked);
+    if is_address {
+        answer.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4]);
+        answer.extend(OURS.octets());
+    }
+    Some(answer)
+}
+
+/// Serves one file over HTTP until this process ends.
+fn publish(port: u16, path: &'static str, file: Vec<u8>) {
+    let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).expect("the port is free");
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let mut lines = BufReader::new(&stream).lines().map_while(Result::ok);
+            let found = lines.next().is_some_and(|line| line == format!("GET {path} HTTP/1.1"));
+            lines.by_ref().find(String::is_empty);
+            let (status, body) = if found { ("200 OK", file.as_slice()) } else { ("404 Not Found", &[][..]) };
+            let head = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+            let mut stream = &stream;
+            // Whoever asked may have enough.
+            let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body));
+        }
+    });
+}
+
 /// The first line that a port of the board says.
 fn greeting(port: u16) -> Result<String, ErrorKind> {
     let greet = || {
@@ -177,4 +215,32 @@ fn the_clock_is_set_by_the_network() {
     // A power cut does not bring the wrong time back.
     told(&board, &format!("timeout 60 sh -c 'until [ \"$(cat /data/clock)\" -ge {TOLD} ]; do sleep 0.1; done'"));
     assert!(ahead(&told(&board, "cat /data/clock")) <= began.elapsed().as_secs() + 1);
+}
+
+#[test]
+fn an_update_is_fetched_from_where_the_owner_says() {
+    if !inside("an_update_is_fetched_from_where_the_owner_says") {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let bundle = Image::developer_directory().join("update.roost");
+    publish(8000, "/roost/next.roost", std::fs::read(bundle).expect("make board-image"));
+    serve(53, |question| Some((name(question)?, SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0))));
+    let board = boot(&folder);
+    let line = board.wait_for_any(0, &["Setup code:"], PATIENCE).expect("a code").text;
+    let code = line.rsplit(' ').next().expect("a code");
+    let client = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/clients/update.py");
+    let mut owner = Command::new("python3");
+    owner.args(["-B".as_ref(), client.as_os_str()]).args([&BOARD.to_string(), code]);
+    let owner = owner.arg("http://updates.example:8000/roost/next.roost").output().expect("python3");
+    assert!(owner.status.success(), "{}", String::from_utf8_lossy(&owner.stderr));
+    board.expect_restart();
+    board.wait_for_console("roost: slot B", PATIENCE).expect("it starts the other slot");
+    board.wait_for_console("keeper: slot B", PATIENCE).expect("which has to prove itself");
+    board.wait_for_any(0, &["is good"], PATIENCE).expect("and does");
+    let slots = told(&board, "roost slots");
+    let slots: serde_json::Value = serde_json::from_str(&slots).expect("JSON");
+    assert_eq!((&slots["running"]["slot"], &slots["running"]["state"]), (&"B".into(), &"Valid".into()));
+    let line = greeting(143).expect("it serves");
+    assert!(line.starts_with("* OK"), "{line}");
 }

@@ -3,20 +3,15 @@
 network.py BOX...   where BOX is the command that runs a command inside the box. Prints nothing if all is well.
 """
 
-import html
-import http.client
 import re
-import ssl
 import subprocess
 import sys
-import time
-import urllib.parse
+
+import owner
+from owner import Browser, PASSWORD, claim, expect
 
 BOX = sys.argv[1:]
-PASSWORD = "four quiet geese walking"
 LEASED, FIXED = "10.9.8.50", "10.9.8.7"
-# What is waited for comes within this time, also on a machine that does much else.
-PATIENCE = 90
 
 
 def box(script, **more):
@@ -24,68 +19,7 @@ def box(script, **more):
 
 
 def until(what, condition):
-    deadline = time.monotonic() + PATIENCE
-    while not (found := condition()):
-        if time.monotonic() > deadline:
-            sys.exit(f"not within {PATIENCE} s: {what}\n" + box("ip addr; ip route; cat /run/resolv.conf; cat /tmp/keeper /tmp/daemon"))
-    return found
-
-
-def expect(condition, what):
-    if not condition:
-        sys.exit(f"not so: {what}")
-
-
-class Browser:
-    """One browser at one address: cookies, forms with their token, no checking of certificates."""
-
-    def __init__(self, address):
-        self.address, self.cookies, self.token = address, {}, ""
-
-    def ask(self, method, path, body=None):
-        context = ssl.create_default_context()
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        connection = http.client.HTTPSConnection(self.address, timeout=10, context=context)
-        headers = {"Cookie": "; ".join(f"{name}={value}" for name, value in self.cookies.items()), "Connection": "close"}
-        if body is not None:
-            headers["Content-Type"] = "application/x-www-form-urlencoded"
-        try:
-            connection.request(method, path, body, headers)
-            answer = connection.getresponse()
-            text = answer.read().decode()
-        finally:
-            connection.close()
-        for cookie in answer.msg.get_all("Set-Cookie") or []:
-            name, value = cookie.split(";")[0].split("=", 1)
-            self.cookies[name] = value
-        if found := re.search(r'name="token" value="([^"]*)"', text):
-            self.token = html.unescape(found[1])
-        return answer.status, answer.headers.get("Location", ""), text
-
-    def get(self, path):
-        return self.ask("GET", path)[2]
-
-    def send(self, path, page=None, **fields):
-        self.get(page or path)
-        status, location, text = self.ask("POST", path, urllib.parse.urlencode({"token": self.token, **fields}))
-        expect(status == 303, f"{path} answers {status}: {text}")
-        return location
-
-    def answers(self):
-        try:
-            return self.ask("GET", "/health")[0] == 200
-        except OSError:
-            return False
-
-
-def claim(code):
-    browser = Browser(LEASED)
-    until("the pages answer", browser.answers)
-    browser.send("/setup", code=code)
-    browser.send("/setup/password", password=PASSWORD, again=PASSWORD)
-    browser.send("/setup/domain", domain="home.internal")
-    browser.send("/setup/people", **{"name-1": "Anna", "local-1": "anna", "device-1": "Phone"})
-    return browser
+    return owner.until(what, condition, lambda: box("ip addr; ip route; cat /run/resolv.conf; cat /tmp/keeper /tmp/daemon"))
 
 
 def log_in(address):
@@ -127,21 +61,21 @@ def start():
 def main():
     start()
     code = until("the daemon is ready", lambda: re.search(r"Setup code:\s+(\S+)", box("cat /tmp/daemon")))
-    owner = claim(code[1])
-    expect("The router gives one" in owner.get("/network") and LEASED in owner.get("/network"), "the page tells how it is")
+    anna = claim(LEASED, code[1])
+    expect("The router gives one" in anna.get("/network") and LEASED in anna.get("/network"), "the page tells how it is")
 
     # Nobody confirms: the box has the new address for a while, then it is back by itself.
-    fix(owner)
-    expect(f"https://{FIXED}/network" in owner.get("/network"), "the page tells the new address before the change")
+    fix(anna)
+    expect(f"https://{FIXED}/network" in anna.get("/network"), "the page tells the new address before the change")
     stranger = Browser(FIXED)
     until("the box has its new address", stranger.answers)
-    until("the box went back", owner.answers)
-    until("the page says so", lambda: "taken back" in owner.get("/network"))
+    until("the box went back", anna.answers)
+    until("the page says so", lambda: "taken back" in anna.get("/network"))
     expect(not is_fixed() and box("hostname").strip() == "roost", "everything is as it was")
     expect("yes" not in box("[ ! -e /data/network ] || echo yes"), "nothing was written down")
 
     # Confirmed at the new address, with the same login.
-    fix(owner)
+    fix(anna)
     moved = log_in(FIXED)
     waiting(moved)
     expect(moved.send("/network/confirm", page="/network") == "/network", "confirmed")
