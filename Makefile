@@ -9,7 +9,7 @@ ROUNDS ?= 12
 CUTS ?= 200
 PROFILE ?= quick
 
-.PHONY: run packages test test-board test-updates cuts proof test-thunderbird bench wear crash lint cross board-image qemu image legal-info
+.PHONY: run packages test test-board test-pi test-updates cuts proof test-thunderbird bench wear crash lint cross board-image qemu image legal-info
 
 # A mail server on this machine, with its data in ./data. LISTEN=0.0.0.0 lets the LAN in.
 run:
@@ -29,6 +29,11 @@ test: packages lint
 test-board: packages board-image
 	$(CARGO) test --locked -p qemu --features board
 	$(CARGO) test --locked -p system-tests --features board --test board --test loader --test cuts
+
+# The image for Raspberry Pis (make image BOARD=rpi), in QEMU's Pi 3.
+test-pi:
+	qemu/packages.sh qemu-system-arm nbdkit device-tree-compiler
+	$(CARGO) test --locked -p qemu --features pi --test pi
 
 # Thunderbird, headless, with a profile of its own.
 test-thunderbird: packages

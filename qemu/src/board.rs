@@ -45,6 +45,18 @@ pub enum Start {
     Loader,
 }
 
+/// Which board it is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Machine {
+    /// QEMU's own.
+    #[default]
+    Virt,
+    /// A Raspberry Pi 3 B with Buildroot's image for Raspberry Pis, as far as QEMU has one: it starts at U-Boot ([`Start`] has no
+    /// say), its cable is on USB, it has its own 1 GB of RAM, no clock and no shell, and its watchdog, at which QEMU restarts it, is
+    /// switched off in the device tree. The size of its disk is a power of two; QEMU's card never flushes, so its cache is [`Cache::Kept`].
+    Pi3,
+}
+
 /// Where the board's network cable leads to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Network {
@@ -58,6 +70,8 @@ pub enum Network {
 /// How to start a board.
 #[derive(Debug, Clone)]
 pub struct Options {
+    /// The board.
+    pub machine: Machine,
     /// Ports of this machine.
     pub ports: Ports,
     /// The other end of its cable.
@@ -81,6 +95,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
+            machine: Machine::Virt,
             ports: Ports::Free,
             network: Network::Forwarded,
             memory_mib: 512,
@@ -232,8 +247,32 @@ fn start_qemu(image: &Image, drive: &str, sockets: &SocketDirectory, options: &O
     };
     let program = std::env::var("ROOST_QEMU").unwrap_or_else(|_| "qemu-system-aarch64".into());
     let mut command = Command::new(program);
+    command.args(["-nodefaults", "-display", "none"]);
+    match options.machine {
+        Machine::Virt => virt(&mut command, image, drive, options),
+        Machine::Pi3 => pi3(&mut command, image, drive, &sockets.0)?,
+    }
+    let cable = match &options.network {
+        // restrict: the board reaches nothing but the connections that come in.
+        Network::Forwarded => format!("user,id=net,restrict=on{}", rules(&GUEST_PORTS, offset)?),
+        Network::Tap(interface) => format!("tap,id=net,ifname={interface},script=no,downscript=no"),
+    };
+    command.args(["-chardev", &format!("socket,id=shell,path={},server=on,wait=off", sockets.shell().display())]);
+    command.args(["-netdev", &cable]);
+    command.args(match options.machine {
+        Machine::Virt => &["-device", "virtio-net-device,netdev=net", "-device", "virtconsole,chardev=shell"][..],
+        Machine::Pi3 => &["-device", "usb-net,netdev=net"],
+    });
+    command.args(["-qmp", &format!("unix:{},server=on,wait=off", sockets.qmp().display())]);
+    let terminal = options.interactive && std::io::stdin().is_terminal();
+    command.stdin(if terminal { Stdio::inherit() } else { Stdio::null() }).stdout(Stdio::piped());
+    Process::start(command, "qemu-system-arm", sockets.0.join("qemu.err"))
+}
+
+/// QEMU's own board.
+fn virt(command: &mut Command, image: &Image, drive: &str, options: &Options) {
     command.args(["-M", "virt", "-cpu", "cortex-a53", "-smp", "2", "-m", &options.memory_mib.to_string()]);
-    command.args(["-nodefaults", "-display", "none", "-serial", "stdio"]);
+    command.args(["-serial", "stdio", "-device", "virtio-rng-device", "-device", "virtio-serial-device"]);
     match options.start {
         Start::Kernel if image.has_kernel() => {
             command.arg("-no-reboot").arg("-kernel").arg(image.kernel()).arg("-initrd").arg(image.initrd());
@@ -250,22 +289,24 @@ fn start_qemu(image: &Image, drive: &str, sockets: &SocketDirectory, options: &O
     }
     let device = if options.nvme { "nvme,serial=roost,drive=disk" } else { "virtio-blk-device,drive=disk" };
     command.args(["-drive", &format!("{drive},if=none,id=disk"), "-device", device]);
-    let cable = match &options.network {
-        // restrict: the board reaches nothing but the connections that come in.
-        Network::Forwarded => format!("user,id=net,restrict=on{}", rules(&GUEST_PORTS, offset)?),
-        Network::Tap(interface) => format!("tap,id=net,ifname={interface},script=no,downscript=no"),
-    };
-    command.args(["-netdev", &cable, "-device", "virtio-net-device,netdev=net"]);
-    command.args(["-device", "virtio-rng-device", "-device", "virtio-serial-device"]);
-    command.args(["-chardev", &format!("socket,id=shell,path={},server=on,wait=off", sockets.shell().display())]);
-    command.args(["-device", "virtconsole,chardev=shell"]);
-    command.args(["-qmp", &format!("unix:{},server=on,wait=off", sockets.qmp().display())]);
     if let Some(clock) = &options.clock {
         command.args(["-rtc", &format!("base={clock}")]);
     }
-    let terminal = options.interactive && std::io::stdin().is_terminal();
-    command.stdin(if terminal { Stdio::inherit() } else { Stdio::null() }).stdout(Stdio::piped());
-    Process::start(command, "qemu-system-arm", sockets.0.join("qemu.err"))
+}
+
+/// See [`Machine::Pi3`].
+fn pi3(command: &mut Command, image: &Image, drive: &str, scratch: &Path) -> Result<()> {
+    let tree = scratch.join("board.dtb");
+    std::fs::copy(image.device_tree("bcm2837-rpi-3-b"), &tree).context(|| "the device tree".into())?;
+    let mut fdtput = Command::new("fdtput");
+    let done = fdtput.args(["-t", "s"]).arg(&tree).args(["/soc/watchdog@7e100000", "status", "disabled"]).status();
+    if !done.context(|| "cannot start fdtput (apt-get install device-tree-compiler)".into())?.success() {
+        return Err(Error::new("the device tree has no watchdog"));
+    }
+    command.args(["-M", "raspi3b", "-serial", "null", "-serial", "stdio"]);
+    command.arg("-kernel").arg(image.loader()).arg("-dtb").arg(tree);
+    command.args(["-drive", &format!("{drive},if=sd")]);
+    Ok(())
 }
 
 /// Serves the disk through a cache that is written back on flushes only. It keeps what is not yet written in an unlinked

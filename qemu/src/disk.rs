@@ -41,6 +41,12 @@ impl Image {
         Self::at(Self::developer_directory())
     }
 
+    /// The image for Raspberry Pis, made by `make image BOARD=rpi`; ROOST_PI_IMAGE names another directory.
+    pub fn pi() -> Result<Self> {
+        let default = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/image/rpi/images");
+        Self::at(std::env::var_os("ROOST_PI_IMAGE").map_or_else(default, PathBuf::from))
+    }
+
     /// Where the developer image of this workspace is.
     pub fn developer_directory() -> PathBuf {
         let default = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/board/developer");
@@ -57,6 +63,11 @@ impl Image {
 
     pub(crate) fn loader(&self) -> PathBuf {
         self.directory.join("u-boot.bin")
+    }
+
+    /// The kernel's description of a board, in an image of Buildroot's.
+    pub(crate) fn device_tree(&self, name: &str) -> PathBuf {
+        self.directory.join(format!("{name}.dtb"))
     }
 
     fn disk(&self) -> PathBuf {
