@@ -108,8 +108,8 @@ pub struct Segments {
 /// What is known of the space of segments.
 #[derive(Default)]
 struct Space {
-    /// Segments that hold nothing any more and will be written again.
-    spares: Vec<u32>,
+    /// Segments that hold nothing any more and will be written again, with their lengths.
+    spares: Vec<(u32, u64)>,
     /// Segments that messages on their way in need, and how many do; 0 stands for all.
     pins: BTreeMap<u32, u32>,
     /// Holes made: segment, first octet, end.
@@ -158,10 +158,11 @@ fn spare_path(segment: u32) -> String {
     format!("log/{SPARE}{segment:010}")
 }
 
-/// Segments that wait to be written again.
-fn spares(disk: &dyn Disk) -> Vec<u32> {
+/// Segments that wait to be written again, with their lengths.
+fn spares(disk: &dyn Disk) -> Vec<(u32, u64)> {
     let names = disk.list("log").unwrap_or_default();
-    names.iter().filter_map(|name| name.strip_prefix(SPARE)?.parse().ok()).collect()
+    let numbers = names.iter().filter_map(|name| name.strip_prefix(SPARE)?.parse().ok());
+    numbers.filter_map(|number| Some((number, disk.open(&spare_path(number), false).ok()?.len().ok()?))).collect()
 }
 
 /// Numbers of the segments there are, ascending.
@@ -223,7 +224,7 @@ impl Segments {
         let spare = if may_recycle { lock(&self.space).spares.pop() } else { None };
         let file = match spare {
             // what is written over needs no new space; its old records do not speak under the new number
-            Some(spare) => {
+            Some((spare, _)) => {
                 self.disk.rename(&spare_path(spare), &path(segment))?;
                 self.disk.open(&path(segment), false)?
             }
@@ -241,14 +242,15 @@ impl Segments {
 
     /// Gives a segment back that holds nothing any more.
     pub fn give_back(&self, number: u32) -> io::Result<()> {
-        let long = self.file(number)?.len()? >= u64::from(self.tuning.segment / SHORT);
+        let len = self.file(number)?.len()?;
+        let long = len >= u64::from(self.tuning.segment / SHORT);
         let mut space = lock(&self.space);
         space.holes.retain(|(segment, ..)| *segment != number);
         if long && space.spares.len() < self.tuning.spares {
             // the name tells it after a restart; should it be lost with the power, the next pass finds the segment dead again
             self.disk.rename(&path(number), &spare_path(number))?;
             lock(&self.open).remove(&number);
-            space.spares.push(number);
+            space.spares.push((number, len));
             return Ok(());
         }
         drop(space);
@@ -258,7 +260,7 @@ impl Segments {
 
     /// Octets of segments to be written again.
     pub fn spare_octets(&self) -> u64 {
-        lock(&self.space).spares.len() as u64 * u64::from(self.tuning.segment)
+        lock(&self.space).spares.iter().map(|(_, len)| len).sum()
     }
 
     /// Keeps these segments as they are; 0 stands for all.
