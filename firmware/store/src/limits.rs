@@ -91,7 +91,7 @@ pub const GROUP_BYTES: usize = 1024 * 1024;
 /// Operations in one group commit.
 pub const GROUP_JOBS: usize = 256;
 /// The longest that a delivery waits for others to share its flush.
-pub const COMPANY: Duration = Duration::from_millis(20);
+pub const COMPANY: Duration = Duration::from_millis(30);
 /// The same where a flush takes longer than that.
 pub const COMPANY_OF_SLOW: Duration = Duration::from_millis(50);
 /// Operations that wait for the writer before callers have to wait to hand in theirs.

@@ -79,6 +79,8 @@ pub struct Writer {
     flush_took: Duration,
     /// Deliveries that will come together: those that shared a flush, and those that came during it.
     together: usize,
+    /// How many came together last.
+    came: usize,
     /// What came during the last flush.
     backlog: VecDeque<Job>,
     bytes_at_checkpoint: u64,
@@ -112,6 +114,7 @@ impl Writer {
             last_write: Instant::now(),
             flush_took: Duration::ZERO,
             together: 1,
+            came: 1,
             backlog: VecDeque::new(),
             bytes_at_checkpoint,
             records: replayed,
@@ -226,7 +229,10 @@ impl Writer {
             let together = deliveries(&group);
             self.commit(group.into_iter(), jobs);
             if together > 0 {
-                self.together = together + deliveries(&self.backlog);
+                // who was late is still on the way, and waited for once more
+                let late = self.came.saturating_sub(together).min(self.shared.drafts.load(Relaxed));
+                self.together = together + late + deliveries(&self.backlog);
+                self.came = together;
             }
             self.checkpoint_if_due();
             self.begin_snapshot_if_due();
