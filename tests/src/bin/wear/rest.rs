@@ -5,6 +5,7 @@ use crate::rig::{Load, Mail, Rig};
 use crate::server::ask;
 use std::time::{Duration, Instant};
 use system_tests::play::Line as _;
+use system_tests::wire::Wire;
 
 /// Mails in the tail of the log when the power is cut.
 const TAIL: u64 = 500;
@@ -15,6 +16,8 @@ const UNREST: Duration = Duration::from_secs(40 * 60);
 /// The same before a short look.
 const BRIEFLY_AT_REST: Duration = Duration::from_secs(40);
 const SHORT: u64 = 10;
+/// A client says so often that it still waits: servers let go of one that has been silent for 30 minutes (RFC 2177).
+const STILL_WAITING: Duration = Duration::from_secs(20 * 60);
 
 /// Cuts the power after some deliveries; what the next start reads. Every acknowledged mail must be there.
 pub fn power_cut(report: &mut Report, rig: &mut Rig, first: u64, size: &str) -> Result<(), String> {
@@ -48,15 +51,13 @@ pub fn power_cut(report: &mut Report, rig: &mut Rig, first: u64, size: &str) -> 
 
 /// Nothing happens, with one client waiting for mail.
 pub fn idle(report: &mut Report, rig: &mut Rig, minutes: u64) -> Result<(), String> {
-    let mut wire = rig.server.open(0, "INBOX")?;
-    wire.send(b"wear IDLE\r\n")?;
-    wire.skip_to("+ ")?;
+    let mut waiting = Waiting::begin(rig)?;
     let began = Instant::now();
     let (mut last, mut since) = (rig.device.counters()?, Instant::now());
     let at_rest = if minutes < SHORT { BRIEFLY_AT_REST } else { AT_REST };
     let first = last;
     while since.elapsed() < at_rest && began.elapsed() < UNREST {
-        std::thread::sleep(Duration::from_secs(1));
+        waiting.sleep(Duration::from_secs(1))?;
         let now = rig.device.counters_now()?;
         if now != last {
             (last, since) = (now, Instant::now());
@@ -65,12 +66,49 @@ pub fn idle(report: &mut Report, rig: &mut Rig, minutes: u64) -> Result<(), Stri
     let before = rig.device.counters()?;
     report.put("from the end of work until rest", "B written", "", before.since(first).written as f64);
     report.put("from the end of work until rest", "minutes", "", since.duration_since(began).as_secs_f64() / 60.0);
-    std::thread::sleep(Duration::from_secs(60 * minutes));
+    let until = Instant::now() + Duration::from_secs(60 * minutes);
+    while Instant::now() < until {
+        waiting.sleep(Duration::from_secs(1).min(until.saturating_duration_since(Instant::now())))?;
+    }
     let written = rig.device.counters()?.since(before).written;
     report.put(&format!("idle for {minutes} minutes"), "B written", "0", written as f64);
-    wire.send(b"DONE\r\n")?;
-    wire.skip_to("wear OK")?;
-    ask(&mut wire, "LOGOUT")
+    waiting.end()?;
+    ask(&mut waiting.wire, "LOGOUT")
+}
+
+/// A client that waits for mail.
+struct Waiting {
+    wire: Wire,
+    since: Instant,
+}
+
+impl Waiting {
+    fn begin(rig: &Rig) -> Result<Waiting, String> {
+        let mut waiting = Waiting { wire: rig.server.open(0, "INBOX")?, since: Instant::now() };
+        waiting.again()?;
+        Ok(waiting)
+    }
+
+    fn again(&mut self) -> Result<(), String> {
+        self.wire.send(b"wear IDLE\r\n")?;
+        self.wire.skip_to("+ ")?;
+        self.since = Instant::now();
+        Ok(())
+    }
+
+    fn end(&mut self) -> Result<(), String> {
+        self.wire.send(b"DONE\r\n")?;
+        self.wire.skip_to("wear OK").map(drop)
+    }
+
+    fn sleep(&mut self, time: Duration) -> Result<(), String> {
+        std::thread::sleep(time);
+        if self.since.elapsed() < STILL_WAITING {
+            return Ok(());
+        }
+        self.end()?;
+        self.again()
+    }
 }
 
 /// Memory of the daemon now, after its work.
