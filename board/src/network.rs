@@ -39,6 +39,8 @@ pub struct Outlook {
     pub trial: Option<Trial>,
     /// What was tried last was not confirmed.
     pub went_back: bool,
+    /// The Wi-Fi that was tried then, if it did not let the box in.
+    pub refused: Option<Ssid>,
     /// The radio, if there is one that works.
     pub radio: Option<Radio>,
 }

@@ -122,6 +122,8 @@ pub const DISK_ANSWERS: Duration = Duration::from_secs(if cfg!(test) { 3 } else 
 pub const CONFIRM: Duration = Duration::from_secs(180);
 /// The radio's program answers within this time.
 pub const SUPPLICANT: Duration = Duration::from_secs(2);
+/// How often the radio is asked whether the Wi-Fi that is tried lets the box in.
+pub const RADIO_CHECK: Duration = Duration::from_secs(3);
 /// Looking for Wi-Fis takes no longer.
 pub const SCAN: Duration = Duration::from_secs(15);
 /// Octets of an answer of the radio's program.

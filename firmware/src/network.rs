@@ -8,9 +8,9 @@ use crate::control::{Answer, Wire, read_line, reply};
 use crate::keeper::Say;
 use crate::limits;
 use crate::supplicant;
-use board::network::{Outlook, Seen, Trial};
+use board::network::{Outlook, Radio, Seen, Trial};
 use serde::{Deserialize, Serialize};
-use settings::network::{Change, Network};
+use settings::network::{Change, Network, Ssid};
 use std::fs;
 use std::io::{self, BufReader, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
@@ -47,6 +47,8 @@ pub enum Order {
 
 /// Brings the network into the state that a file describes.
 type Apply = dyn Fn(&Path) -> Result<(), String> + Send + Sync;
+/// What the radio is doing.
+type Listen = dyn Fn() -> Option<Radio> + Send + Sync;
 
 /// What the keeper does about the network.
 struct Warden {
@@ -56,6 +58,7 @@ struct Warden {
     patience: Duration,
     pause: Duration,
     apply: Box<Apply>,
+    radio: Box<Listen>,
     stage: Mutex<Stage>,
     rung: Condvar,
     say: Say,
@@ -63,15 +66,19 @@ struct Warden {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Stage {
-    Settled {
-        went_back: bool,
-    },
+    /// How the last trial ended, if nobody said so.
+    Settled(Option<End>),
     /// The answer is on its way; then the change is made.
     Begun(Network),
     Tried(Network, Instant),
-    GoingBack {
-        asked: bool,
-    },
+    GoingBack(Option<End>),
+}
+
+/// The end of a trial that nobody confirmed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct End {
+    /// The Wi-Fi that did not let the box in.
+    refused: Option<Ssid>,
 }
 
 /// Begins to listen, on a machine whose network is ours to change. `patience` is how long a change waits for its owner.
@@ -87,7 +94,12 @@ pub fn keep(data: &Path, patience: Duration, say: Say) -> Result<(), String> {
         }
     };
     let (kept, tried) = (PathBuf::from(KEPT), PathBuf::from(TRIED));
-    let warden = Arc::new(Warden::new((kept, tried), (patience, limits::LAST_WORD), Box::new(apply), say));
+    let warden = Arc::new(Warden::new(
+        (kept, tried),
+        (patience, limits::LAST_WORD),
+        (Box::new(apply), Box::new(supplicant::radio)),
+        say,
+    ));
     let listener = bind(data).map_err(|e| format!("{SOCKET}: {e}"))?;
     let worker = warden.clone();
     std::thread::spawn(move || worker.work());
@@ -119,13 +131,13 @@ impl Warden {
     fn new(
         (kept, tried): (PathBuf, PathBuf),
         (patience, pause): (Duration, Duration),
-        apply: Box<Apply>,
+        (apply, radio): (Box<Apply>, Box<Listen>),
         say: Say,
     ) -> Warden {
         // A keeper that ended in the middle of a trial left it to us.
         let left = tried.exists();
-        let stage = if left { Stage::GoingBack { asked: false } } else { Stage::Settled { went_back: false } };
-        Warden { kept, tried, patience, pause, apply, stage: Mutex::new(stage), rung: Condvar::new(), say }
+        let stage = if left { Stage::GoingBack(Some(End::default())) } else { Stage::Settled(None) };
+        Warden { kept, tried, patience, pause, apply, radio, stage: Mutex::new(stage), rung: Condvar::new(), say }
     }
 
     fn stage(&self) -> MutexGuard<'_, Stage> {
@@ -150,32 +162,38 @@ impl Warden {
 
     /// Makes changes, waits, takes them back; for ever.
     fn work(&self) {
+        // Whether the Wi-Fi that is tried does not let the box in.
+        let mut refused = false;
         let mut stage = self.stage();
         loop {
             stage = match stage.clone() {
-                Stage::Settled { .. } => self.rung.wait(stage).unwrap_or_else(PoisonError::into_inner),
+                Stage::Settled(_) => self.rung.wait(stage).unwrap_or_else(PoisonError::into_inner),
                 Stage::Begun(network) => {
                     drop(stage);
                     // Whoever asked hears the answer before the network goes.
                     std::thread::sleep(self.pause);
                     (self.say)("network: trying what the owner chose");
                     self.make(&self.tried);
+                    refused = false;
                     let mut stage = self.stage();
                     if matches!(*stage, Stage::Begun(_)) {
                         *stage = Stage::Tried(network, Instant::now() + self.patience);
                     }
                     stage
                 }
-                Stage::Tried(_, until) => match until.checked_duration_since(Instant::now()) {
-                    None => {
-                        *stage = Stage::GoingBack { asked: false };
-                        stage
-                    }
-                    Some(left) => self.rung.wait_timeout(stage, left).unwrap_or_else(PoisonError::into_inner).0,
-                },
-                Stage::GoingBack { asked } => {
+                Stage::Tried(network, until) => {
                     drop(stage);
-                    if asked {
+                    // The radio's program does not tell of it while it tries again.
+                    if let Some(radio) = (self.radio)() {
+                        refused = radio.refused || (refused && radio.joined.is_none());
+                    }
+                    let wifi = network.wifi.filter(|_| refused).map(|wifi| wifi.ssid);
+                    self.wait_for_owner(until, End { refused: wifi })
+                }
+                Stage::GoingBack(end) => {
+                    drop(stage);
+                    // Who asked for it hears the answer first.
+                    if end.is_none() {
                         std::thread::sleep(self.pause);
                     }
                     (self.say)("network: going back to what worked");
@@ -184,10 +202,28 @@ impl Warden {
                         (self.say)(&format!("network: {}: {e}", self.tried.display()));
                     }
                     let mut stage = self.stage();
-                    *stage = Stage::Settled { went_back: !asked };
+                    *stage = Stage::Settled(end);
                     stage
                 }
             };
+        }
+    }
+
+    /// For some seconds; who is late finds that the box went back, and why.
+    fn wait_for_owner(&self, until: Instant, end: End) -> MutexGuard<'_, Stage> {
+        let mut stage = self.stage();
+        if !matches!(*stage, Stage::Tried(..)) {
+            return stage;
+        }
+        match until.checked_duration_since(Instant::now()) {
+            None => {
+                *stage = Stage::GoingBack(Some(end));
+                stage
+            }
+            Some(left) => {
+                let waited = self.rung.wait_timeout(stage, left.min(limits::RADIO_CHECK));
+                waited.unwrap_or_else(PoisonError::into_inner).0
+            }
         }
     }
 
@@ -218,20 +254,32 @@ impl Warden {
     fn look(&self) -> Outlook {
         let stage = self.stage().clone();
         let trial = match &stage {
-            Stage::Settled { .. } | Stage::GoingBack { .. } => None,
+            Stage::Settled(_) | Stage::GoingBack(_) => None,
             Stage::Begun(network) => Some(Trial { network: network.without_secrets(), seconds: None }),
             Stage::Tried(network, until) => {
                 let left = until.saturating_duration_since(Instant::now()).as_secs();
                 Some(Trial { network: network.without_secrets(), seconds: Some(left) })
             }
         };
-        let went_back = matches!(stage, Stage::Settled { went_back: true } | Stage::GoingBack { asked: false });
-        Outlook { kept: self.kept().without_secrets(), trial, went_back, radio: supplicant::radio() }
+        let (went_back, refused) = match stage {
+            Stage::Settled(Some(end)) | Stage::GoingBack(Some(end)) => (true, end.refused),
+            _ => (false, None),
+        };
+        Outlook { kept: self.kept().without_secrets(), trial, went_back, refused, radio: (self.radio)() }
+    }
+
+    /// Through a Wi-Fi that the box has not joined nobody has come, whatever they say over the cable.
+    fn is_joined(&self, network: &Network) -> Result<(), String> {
+        let Some(wifi) = network.wifi.as_ref().filter(|_| network.wifi != self.kept().wifi) else { return Ok(()) };
+        match (self.radio)().is_some_and(|radio| radio.joined.as_ref() == Some(&wifi.ssid)) {
+            true => Ok(()),
+            false => Err(format!("the box has not joined “{}”", wifi.ssid)),
+        }
     }
 
     fn attempt(&self, change: Change) -> Result<(), String> {
         let mut stage = self.stage();
-        if !matches!(*stage, Stage::Settled { .. }) {
+        if !matches!(*stage, Stage::Settled(_)) {
             return Err("another change is being tried".into());
         }
         let kept = self.kept();
@@ -253,12 +301,13 @@ impl Warden {
                 _ => "there is nothing to confirm; the box has gone back".into(),
             });
         };
+        self.is_joined(network)?;
         write(&self.kept, &network.to_text()).map_err(|e| format!("{}: {e}", self.kept.display()))?;
         if let Err(e) = fs::remove_file(&self.tried) {
             (self.say)(&format!("network: {}: {e}", self.tried.display()));
         }
         (self.say)("network: what was tried is kept");
-        *stage = Stage::Settled { went_back: false };
+        *stage = Stage::Settled(None);
         self.rung.notify_all();
         Ok(())
     }
@@ -268,7 +317,7 @@ impl Warden {
         if !matches!(*stage, Stage::Tried(..)) {
             return Err("nothing is being tried".into());
         }
-        *stage = Stage::GoingBack { asked: true };
+        *stage = Stage::GoingBack(None);
         self.rung.notify_all();
         Ok(())
     }

@@ -96,6 +96,8 @@ impl Control {
             radio.joined = None;
             let networks = self.ask("LIST_NETWORKS")?;
             radio.refused = networks.windows(DISABLED.len()).any(|part| part == DISABLED);
+            // After a wrong password for WPA3 nothing is disabled: the access point is left alone for a while.
+            radio.refused = radio.refused || self.ask("BSSID_IGNORE")?.contains(&b':');
         }
         Ok(radio)
     }

@@ -46,8 +46,8 @@ fn interface(folder: &Path, name: &str) -> Option<Interface> {
         name: heapless::String::try_from(name).ok()?,
         kind,
         mac: mac.chars().take(17).collect(),
-        // An interface that is down does not tell.
-        link: said("carrier").is_ok_and(|carrier| carrier == "1"),
+        // An interface that is down does not tell. A radio is dormant until its Wi-Fi has let it in.
+        link: said("carrier").is_ok_and(|carrier| carrier == "1") && !said("operstate").is_ok_and(|s| s == "dormant"),
         addresses: heapless::Vec::new(),
     })
 }
@@ -77,6 +77,8 @@ mod tests {
         make("eth0", &[("type", "1\n"), ("address", "dc:a6:32:00:00:01\n"), ("carrier", "1\n")]);
         let radio = make("wlan0", &[("type", "1\n"), ("address", "dc:a6:32:00:00:02\n"), ("carrier", "0\n")]);
         fs::create_dir(radio.join("phy80211")).unwrap();
+        let refused = make("wlan1", &[("type", "1\n"), ("carrier", "1\n"), ("operstate", "dormant\n")]);
+        fs::create_dir(refused.join("phy80211")).unwrap();
         make("a-strange-one", &[("type", "1\n"), ("address", "<script>\n")]);
         make("lo", &[("type", "772\n")]);
         make("tun0", &[("type", "1\n"), ("tun_flags", "0x1002\n")]);
@@ -89,6 +91,7 @@ mod tests {
                 ("a-strange-one", Kind::Cable, "", false),
                 ("eth0", Kind::Cable, "dc:a6:32:00:00:01", true),
                 ("wlan0", Kind::Radio, "dc:a6:32:00:00:02", false),
+                ("wlan1", Kind::Radio, "", false),
             ]
         );
         assert!(interfaces(Path::new("/no/such/root"), &[]).is_empty());

@@ -10,6 +10,8 @@ struct House {
     warden: Arc<Warden>,
     /// What was applied, as the files said at that moment.
     applied: Receiver<Network>,
+    /// What its radio is doing.
+    radio: Arc<Mutex<Option<Radio>>>,
     folder: tempfile::TempDir,
 }
 
@@ -20,10 +22,13 @@ fn house_in(folder: tempfile::TempDir, patience: Duration) -> House {
         tell.send(network).map_err(|e| e.to_string())
     };
     let files = (folder.path().join("kept"), folder.path().join("tried"));
-    let warden = Arc::new(Warden::new(files, (patience, Duration::ZERO), Box::new(apply), &|_| ()));
+    let radio = Arc::new(Mutex::new(None));
+    let doing = radio.clone();
+    let works: (Box<Apply>, Box<Listen>) = (Box::new(apply), Box::new(move || doing.lock().unwrap().clone()));
+    let warden = Arc::new(Warden::new(files, (patience, Duration::ZERO), works, &|_| ()));
     let worker = warden.clone();
     std::thread::spawn(move || worker.work());
-    House { warden, applied, folder }
+    House { warden, applied, radio, folder }
 }
 
 fn house(patience: Duration) -> House {
@@ -56,7 +61,7 @@ impl House {
     /// Waits until it has gone back.
     fn settled(&self) -> Network {
         let network = self.applied.recv().unwrap();
-        while !matches!(*self.warden.stage(), Stage::Settled { .. }) {
+        while !matches!(*self.warden.stage(), Stage::Settled(_)) {
             std::thread::yield_now();
         }
         network
@@ -99,8 +104,18 @@ fn what_is_confirmed_is_kept_over_a_restart() {
     let house = house_in(house.folder, LONG);
     house.ask(&Order::Try(join())).unwrap();
     house.tried();
+    for joined in [None, Some(Ssid::new(b"other").unwrap())] {
+        *house.radio.lock().unwrap() = Some(Radio { joined, refused: false });
+        assert_eq!(house.ask(&Order::Confirm), Err("the box has not joined “home”".into()));
+    }
+    *house.radio.lock().unwrap() = Some(Radio { joined: Some(Ssid::new(b"home").unwrap()), refused: false });
     house.ask(&Order::Confirm).unwrap();
     assert_eq!(house.is_kept(), changed.with(join()));
+    // A change of the cable alone does not wait for a Wi-Fi that is away.
+    *house.radio.lock().unwrap() = None;
+    house.ask(&Order::Try(Change::Cable { host: None, cable: Cable::Automatic })).unwrap();
+    house.tried();
+    house.ask(&Order::Confirm).unwrap();
     let shown = house.ask(&Order::Look).unwrap();
     assert!(!shown.contains("not for the log"), "{shown}");
 }
@@ -115,6 +130,23 @@ fn what_nobody_confirms_is_taken_back() {
     assert!(outlook.went_back && outlook.trial.is_none() && !house.warden.tried.exists());
     assert!(house.ask(&Order::Confirm).unwrap_err().contains("gone back"), "too late");
     assert_eq!(house.is_kept(), Network::default());
+}
+
+#[test]
+fn a_wifi_that_did_not_let_the_box_in_is_told() {
+    let house = house(Duration::from_millis(50));
+    *house.radio.lock().unwrap() = Some(Radio { joined: None, refused: true });
+    house.ask(&Order::Try(join())).unwrap();
+    house.applied.recv().unwrap();
+    house.settled();
+    assert_eq!(house.look().refused, Some(Ssid::new(b"home").unwrap()));
+    // The next trial is another matter.
+    *house.radio.lock().unwrap() = None;
+    house.ask(&Order::Try(join())).unwrap();
+    assert!(house.look().refused.is_none());
+    house.applied.recv().unwrap();
+    house.settled();
+    assert!(house.look().went_back && house.look().refused.is_none());
 }
 
 #[test]
@@ -155,7 +187,8 @@ fn a_change_that_is_being_made_cannot_be_confirmed_from_before_it() {
     // The change takes until it is let go.
     let apply = move |_: &Path| begun.lock().unwrap().recv().map_err(|e| e.to_string());
     let files = (folder.path().join("kept"), folder.path().join("tried"));
-    let warden = Arc::new(Warden::new(files, (LONG, Duration::ZERO), Box::new(apply), &|_| ()));
+    let works: (Box<Apply>, Box<Listen>) = (Box::new(apply), Box::new(|| None));
+    let warden = Arc::new(Warden::new(files, (LONG, Duration::ZERO), works, &|_| ()));
     let worker = warden.clone();
     std::thread::spawn(move || worker.work());
     warden.attempt(fixed()).unwrap();

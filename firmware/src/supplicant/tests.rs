@@ -80,6 +80,8 @@ fn a_scan_that_has_begun_is_not_over() {
     assert!(!is_over(b"<3>CTRL-EVENT-SCAN-STARTED ") && !is_over(b"<3>CTRL-EVENT-BSS-ADDED 1 02:00"));
 }
 
+const LOOKING: (&str, &[&[u8]]) = ("STATUS", &[b"wpa_state=SCANNING\n"]);
+
 #[test]
 fn what_it_has_joined_is_told() {
     let (mut one, _folder) = control(&[(
@@ -92,7 +94,11 @@ fn what_it_has_joined_is_told() {
         ("LIST_NETWORKS", &[b"network id / ssid / bssid / flags\n0\thome\tany\t[TEMP-DISABLED]\n"]),
     ]);
     assert_eq!(one.radio().unwrap(), Radio { joined: None, refused: true });
-    let (mut one, _folder) = control(&[("STATUS", &[b"wpa_state=INACTIVE\n"]), ("LIST_NETWORKS", &[b"\n"])]);
+    let (mut one, _folder) = control(&[LOOKING, ("BSSID_IGNORE", &[b"02:00:00:00:01:01\n"])]);
+    assert_eq!(one.radio().unwrap(), Radio { joined: None, refused: true }, "WPA3");
+    let (mut one, _folder) = control(&[LOOKING, ("BSSID_IGNORE", &[b""])]);
+    assert_eq!(one.radio().unwrap(), Radio::default());
+    let (mut one, _folder) = control(&[LOOKING]);
     assert_eq!(one.radio().unwrap(), Radio::default());
 }
 

@@ -10,7 +10,7 @@ use crate::host;
 use crate::site::{Site, Visit};
 use askama::Template;
 use board::network::{Interface, Kind, Outlook, Radio, Trial};
-use settings::network::{self, Cable, Change, Fixed, FixedError, FixedParts, Label};
+use settings::network::{self, Cable, Change, Fixed, FixedError, FixedParts, Label, Ssid};
 
 #[derive(Template)]
 #[template(path = "network.html")]
@@ -18,8 +18,9 @@ struct Page {
     frame: Frame,
     interfaces: Vec<Card>,
     state: State,
-    /// The last change was not confirmed.
+    /// The last change was not confirmed, and the Wi-Fi that did not let the box in then.
     went_back: bool,
+    refused: Option<String>,
     /// The Wi-Fi of this box: how it is, and whether it knows one.
     radio: Option<String>,
     knows_wifi: bool,
@@ -184,6 +185,7 @@ fn page(site: &Site, visit: &Visit, typed: Option<Form>) -> Result<Answer, Fault
         interfaces: interfaces.iter().map(card).collect(),
         state: state(site, outlook.as_ref()),
         went_back: outlook.as_ref().is_some_and(|outlook| outlook.went_back),
+        refused: outlook.as_ref().and_then(|outlook| outlook.refused.as_ref()).map(Ssid::to_string),
         radio: outlook.as_ref().and_then(|outlook| radio(outlook, &interfaces)),
         knows_wifi: kept.wifi.is_some(),
         form,
@@ -231,7 +233,8 @@ fn radio(outlook: &Outlook, interfaces: &[Interface]) -> Option<String> {
     Some(match (&outlook.radio, known) {
         (Some(Radio { joined: Some(ssid), .. }), _) => format!("The box has joined “{ssid}”."),
         (Some(Radio { refused: true, .. }), Some(known)) => {
-            format!("“{known}” does not let the box in. Most likely its password was changed.")
+            let why = if outlook.trial.is_some() { "the password is wrong" } else { "its password was changed" };
+            format!("“{known}” does not let the box in. Most likely {why}.")
         }
         (Some(_), Some(known)) => format!("The box is looking for “{known}”."),
         (Some(_), None) => "The box has joined no Wi-Fi.".into(),

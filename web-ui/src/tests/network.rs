@@ -100,6 +100,12 @@ fn a_change_waits_until_its_owner_comes_through_it() {
     assert_eq!(taken(&asked), ["confirm", "back"]);
     *outlook.lock().unwrap() = Outlook { went_back: true, ..Outlook::default() };
     owner.get("/network").shows(200, "The last change was taken back");
+    owner.get("/network").shows(200, "Nobody said in time");
+    let refused = Some(Ssid::new(b"<home>").unwrap());
+    *outlook.lock().unwrap() = Outlook { went_back: true, refused, ..Outlook::default() };
+    owner
+        .get("/network")
+        .shows(200, "“&#60;home&#62;” did not let the box in, most likely because the password was wrong.");
 }
 
 #[test]
