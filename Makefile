@@ -9,7 +9,7 @@ ROUNDS ?= 12
 CUTS ?= 200
 PROFILE ?= quick
 
-.PHONY: run packages test test-board test-pi test-updates cuts proof test-thunderbird bench wear crash lint cross board-image qemu image legal-info
+.PHONY: run packages test test-board test-pi test-updates cuts proof test-thunderbird bench wear crash lint cross board-image radio-image qemu image legal-info
 
 # A mail server on this machine, with its data in ./data. LISTEN=0.0.0.0 lets the LAN in.
 run:
@@ -26,9 +26,9 @@ test: packages lint
 	$(CARGO) test --locked --workspace
 
 # The emulated board: builds the image, then boots it, fills it, cuts its power.
-test-board: packages board-image
+test-board: packages board-image radio-image
 	$(CARGO) test --locked -p qemu --features board
-	$(CARGO) test --locked -p system-tests --features board --test board --test loader --test cuts
+	$(CARGO) test --locked -p system-tests --features board --test board --test loader --test cuts --test wifi
 
 # The image for Raspberry Pis (make image BOARD=rpi), in QEMU's Pi 3.
 test-pi:
@@ -82,6 +82,10 @@ cross:
 # A board image from the distribution's arm64 kernel and BusyBox, our binary and our init scripts.
 board-image:
 	$(CARGO) run --locked -p qemu -- image
+
+# The same with two simulated radios and an access point's program, for the test of the Wi-Fi.
+radio-image:
+	$(CARGO) run --locked -p qemu -- image --radio
 
 # Boots that image in QEMU, with its ports plus BOARD_OFFSET on this machine and its console here.
 qemu:

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Assembles the quick board image, without root and without building a kernel.
 #
-#   image.sh [--developer] ROOST-BINARY DIRECTORY      leaves DIRECTORY/{disk.img,kernel,initrd,u-boot.bin,slot.img,update.roost}
+#   image.sh [--developer|--radio] ROOST-BINARY DIRECTORY      leaves DIRECTORY/{disk.img,kernel,initrd,u-boot.bin,slot.img,update.roost}
 #
 # Debian's arm64 cloud kernel, BusyBox, XFS and firewall tools; our binary; our init scripts, partitions and file tree, which the
-# Buildroot image uses too (../buildroot). --developer adds a root shell on the consoles; a released image has none.
+# Buildroot image uses too (../buildroot). --developer adds a root shell on the consoles; a released image has none. --radio adds to
+# that what a test of the Wi-Fi needs: Debian's other kernel, which simulates two radios, wpa_supplicant for the one and hostapd for the other.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -12,6 +13,7 @@ tree=$here/../buildroot
 cache=${ROOST_CACHE:-$HOME/.cache/roost}
 suite=bookworm
 board=qemu_aarch64_virt
+kernel=linux-image-cloud-arm64
 # Signs updates; made here if it is not there. Never in the repository.
 key=${ROOST_UPDATE_KEY:-$cache/update.key}
 modules=(virtio_mmio virtio_blk nvme virtio_net virtio-rng virtio_console squashfs xfs vfat nls_ascii nls_cp437 softdog
@@ -26,9 +28,22 @@ libraries=(ld-linux-aarch64.so.1 libc.so.6 libinih.so.1 liburcu.so.8 libblkid.so
   libbsd.so.0 libmd.so.0 libselinux.so.1 libpcre2-8.so.0 libstdc++.so.6 libgcc_s.so.1 libm.so.6)
 
 die() { printf 'image: %s\n' "$*" >&2; exit 1; }
-developer=
-if [ "${1:-}" = --developer ]; then developer=yes; shift; fi
-[ $# = 2 ] || die "usage: image.sh [--developer] ROOST-BINARY DIRECTORY"
+developer='' radio=''
+case ${1:-} in
+  --developer) developer=yes; shift ;;
+  --radio) developer=yes radio=yes; shift ;;
+esac
+[ $# = 2 ] || die "usage: image.sh [--developer|--radio] ROOST-BINARY DIRECTORY"
+if [ -n "$radio" ]; then
+  kernel=linux-image-arm64
+  # Nothing in the image loads a module when it is asked for: the ciphers of the Wi-Fi are there from the beginning.
+  modules+=(mac80211_hwsim ctr ccm gcm cmac bridge)
+  packages+=(wpasupplicant hostapd iw libnl-3-200 libnl-genl-3-200 libnl-route-3-200 libpcsclite1 libssl3
+    libdbus-1-3 libsystemd0 libcap2 libgcrypt20 libgpg-error0 liblzma5 libzstd1 liblz4-1)
+  programs+=(wpa_supplicant hostapd iw)
+  libraries+=(libnl-3.so.200 libnl-genl-3.so.200 libnl-route-3.so.200 libpcsclite.so.1 libssl.so.3 libcrypto.so.3
+    libdbus-1.so.3 libsystemd.so.0 libcap.so.2 libgcrypt.so.20 libgpg-error.so.0 liblzma.so.5 libzstd.so.1 liblz4.so.1)
+fi
 binary=$1 out=$2
 [ -x "$binary" ] || die "no program at $binary"
 export PATH=$PATH:/usr/sbin:/sbin
@@ -37,13 +52,14 @@ export PATH=$PATH:/usr/sbin:/sbin
 prepare() {
   "$here/packages.sh" squashfs-tools mtools dosfstools genimage xfsprogs cpio kmod gzip u-boot-tools device-tree-compiler u-boot-qemu
   local kernel_package host_arch deb
-  kernel_package=$("$here/debian-packages.sh" --depends linux-image-cloud-arm64:arm64=$suite | grep -m1 '^linux-image-')
+  kernel_package=$("$here/debian-packages.sh" --depends "$kernel:arm64=$suite" | grep -m1 '^linux-image-')
   host_arch=$(dpkg --print-architecture)
   work=$parts.work
   rm -rf "$work"
   mkdir -p "$work"/{arm64,kernel,host}
   "$here/debian-packages.sh" "${packages[@]/%/:arm64=$suite}" | while read -r deb; do dpkg -x "$deb" "$work/arm64"; done
   dpkg -x "$("$here/debian-packages.sh" "$kernel_package:arm64=$suite")" "$work/kernel"
+  [ -z "$radio" ] || dpkg -x "$("$here/debian-packages.sh" "wireless-regdb:all=$suite")" "$work/arm64"
   # The same BusyBox for this machine: tells its commands, checks our scripts.
   dpkg -x "$("$here/debian-packages.sh" "busybox-static:$host_arch=$suite")" "$work/host"
   cp "$work"/kernel/boot/vmlinuz-* "$work/vmlinuz"
@@ -59,7 +75,7 @@ prepare() {
 # Finds a file by name in the unpacked packages, following the link to what it really is.
 find_file() {
   local found
-  found=$(find "$work/arm64" -name "$1" ! -path '*/doc/*' | sort | head -n 1)
+  found=$(find "$work/arm64" -name "$1" ! -type d ! -path '*/doc/*' ! -path '*/etc/*' | sort | head -n 1)
   [ -n "$found" ] || die "no $1 in the packages"
   realpath "$found"
 }
@@ -90,6 +106,12 @@ build_initrd() {
     echo "/modules/$(basename "$path")"
   done >"$work/order"
   mv "$work/order" "$work/initrd/modules/order"
+  if [ -n "$radio" ]; then
+    # The countries' rules, which the kernel looks for before there is a root.
+    mkdir -p "$work/initrd/lib/firmware"
+    cp "$(find_file regulatory.db-debian)" "$work/initrd/lib/firmware/regulatory.db"
+    cp "$(find_file regulatory.db.p7s-debian)" "$work/initrd/lib/firmware/regulatory.db.p7s"
+  fi
   cp "$here/initramfs-init" "$work/initrd/init"
   (cd "$work/initrd" && find . | sort | cpio -o -H newc -R 0:0 --quiet --reproducible | gzip -9n) >"$work/initrd.gz"
   rm -rf "$work/initrd"
@@ -130,7 +152,7 @@ build_boot() {
 
 # What prepare() makes depends on this script and the initramfs' init: another version of them has another directory.
 fingerprint=$(cat "$here/image.sh" "$here/initramfs-init" | sha256sum | cut -c1-12)
-parts=$cache/board-$fingerprint
+parts=$cache/board-$fingerprint${radio:+-radio}
 mkdir -p "$cache" "$out"
 exec 7>"$cache/.board.lock"
 flock 7

@@ -19,6 +19,13 @@ use std::time::{Duration, Instant};
 /// The ports of the board that are forwarded: mail and web.
 pub const GUEST_PORTS: [u16; 10] = [24, 25, 80, 110, 143, 443, 465, 587, 993, 995];
 
+/// What the network behind [`Options::second_cable`] gives the first who asks for an address.
+pub const SECOND_ADDRESS: &str = "10.9.9.15";
+
+/// What QEMU calls the cables.
+const CABLE: &str = "net";
+/// See [`CABLE`].
+const SECOND_CABLE: &str = "second";
 /// How long a process may take to open its socket.
 const SOCKET_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long a clean shutdown may take: the daemon gets 30 seconds.
@@ -76,6 +83,9 @@ pub struct Options {
     pub ports: Ports,
     /// The other end of its cable.
     pub network: Network,
+    /// It has a second cable, which leads to a network of QEMU's as well: for tests in which the board is
+    /// somebody else too, such as an access point.
+    pub second_cable: bool,
     /// RAM.
     pub memory_mib: u32,
     /// What runs first.
@@ -98,6 +108,7 @@ impl Default for Options {
             machine: Machine::Virt,
             ports: Ports::Free,
             network: Network::Forwarded,
+            second_cable: false,
             memory_mib: 512,
             start: Start::Kernel,
             nvme: false,
@@ -119,6 +130,7 @@ pub struct Board {
     qmp: Mutex<Qmp>,
     shell: Mutex<Shell>,
     ports: BTreeMap<u16, u16>,
+    second_ports: BTreeMap<u16, u16>,
     _sockets: SocketDirectory,
 }
 
@@ -145,10 +157,11 @@ impl Board {
         let shell = Shell::new(qemu.connect(&sockets.shell())?);
         let opened = Qmp::open(qemu.connect(&sockets.qmp())?);
         let mut qmp = opened.map_err(|error| qemu.reason_to_end().unwrap_or(error))?;
-        let ports = parse_usernet(&qmp.human("info usernet")?);
+        let forwardings = qmp.human("info usernet")?;
+        let [ports, second_ports] = [CABLE, SECOND_CABLE].map(|cable| parse_usernet(&forwardings, cable));
         processes.push(qemu);
         let (qmp, shell) = (Mutex::new(qmp), Mutex::new(shell));
-        Ok(Self { processes, began, console, qmp, shell, ports, _sockets: sockets })
+        Ok(Self { processes, began, console, qmp, shell, ports, second_ports, _sockets: sockets })
     }
 
     /// Which port of this machine leads to which of the board: board's port to ours, on 127.0.0.1.
@@ -159,6 +172,17 @@ impl Board {
     /// The port of 127.0.0.1 that leads to one of [`GUEST_PORTS`].
     pub fn port(&self, guest: u16) -> Result<u16> {
         self.ports.get(&guest).copied().ok_or_else(|| Error::new(format!("port {guest} of the board is not forwarded")))
+    }
+
+    /// The port of 127.0.0.1 that leads to one of [`GUEST_PORTS`] at [`SECOND_ADDRESS`].
+    pub fn second_port(&self, guest: u16) -> Result<u16> {
+        let port = self.second_ports.get(&guest).copied();
+        port.ok_or_else(|| Error::new(format!("port {guest} is not forwarded to a second cable")))
+    }
+
+    /// Pulls the cable out, or plugs it in.
+    pub fn plug_cable(&self, plugged: bool) -> Result<()> {
+        self.qmp("set_link", serde_json::json!({ "name": CABLE, "up": plugged })).map(drop)
     }
 
     /// Time since the power was switched on.
@@ -249,20 +273,20 @@ fn start_qemu(image: &Image, drive: &str, sockets: &SocketDirectory, options: &O
     let mut command = Command::new(program);
     command.args(["-nodefaults", "-display", "none"]);
     match options.machine {
-        Machine::Virt => virt(&mut command, image, drive, options),
+        Machine::Virt => virt(&mut command, image, drive, options)?,
         Machine::Pi3 => pi3(&mut command, image, drive, &sockets.0)?,
     }
     let cable = match &options.network {
         // restrict: the board reaches nothing but the connections that come in.
-        Network::Forwarded => format!("user,id=net,restrict=on{}", rules(&GUEST_PORTS, offset)?),
-        Network::Tap(interface) => format!("tap,id=net,ifname={interface},script=no,downscript=no"),
+        Network::Forwarded => format!("user,id={CABLE},restrict=on{}", rules(&GUEST_PORTS, offset)?),
+        Network::Tap(interface) => format!("tap,id={CABLE},ifname={interface},script=no,downscript=no"),
     };
     command.args(["-chardev", &format!("socket,id=shell,path={},server=on,wait=off", sockets.shell().display())]);
-    command.args(["-netdev", &cable]);
-    command.args(match options.machine {
-        Machine::Virt => &["-device", "virtio-net-device,netdev=net", "-device", "virtconsole,chardev=shell"][..],
-        Machine::Pi3 => &["-device", "usb-net,netdev=net"],
-    });
+    let (card, console) = match options.machine {
+        Machine::Virt => ("virtio-net-device", &["-device", "virtconsole,chardev=shell"][..]),
+        Machine::Pi3 => ("usb-net", &[][..]),
+    };
+    command.args(["-netdev", &cable, "-device", &format!("{card},netdev={CABLE}")]).args(console);
     command.args(["-qmp", &format!("unix:{},server=on,wait=off", sockets.qmp().display())]);
     let terminal = options.interactive && std::io::stdin().is_terminal();
     command.stdin(if terminal { Stdio::inherit() } else { Stdio::null() }).stdout(Stdio::piped());
@@ -270,7 +294,7 @@ fn start_qemu(image: &Image, drive: &str, sockets: &SocketDirectory, options: &O
 }
 
 /// QEMU's own board.
-fn virt(command: &mut Command, image: &Image, drive: &str, options: &Options) {
+fn virt(command: &mut Command, image: &Image, drive: &str, options: &Options) -> Result<()> {
     command.args(["-M", "virt", "-cpu", "cortex-a53", "-smp", "2", "-m", &options.memory_mib.to_string()]);
     command.args(["-serial", "stdio", "-device", "virtio-rng-device", "-device", "virtio-serial-device"]);
     match options.start {
@@ -289,9 +313,16 @@ fn virt(command: &mut Command, image: &Image, drive: &str, options: &Options) {
     }
     let device = if options.nvme { "nvme,serial=roost,drive=disk" } else { "virtio-blk-device,drive=disk" };
     command.args(["-drive", &format!("{drive},if=none,id=disk"), "-device", device]);
+    // What is said last is its first interface.
+    if options.second_cable {
+        let rules = rules(&GUEST_PORTS, None)?;
+        let cable = format!("user,id={SECOND_CABLE},net=10.9.9.0/24,dhcpstart={SECOND_ADDRESS},restrict=on{rules}");
+        command.args(["-netdev", &cable, "-device", &format!("virtio-net-device,netdev={SECOND_CABLE}")]);
+    }
     if let Some(clock) = &options.clock {
         command.args(["-rtc", &format!("base={clock}")]);
     }
+    Ok(())
 }
 
 /// See [`Machine::Pi3`].

@@ -25,7 +25,9 @@ impl Image {
         for path in [start, image.disk()] {
             if !path.is_file() {
                 let what = path.display();
-                return Err(Error::new(format!("no board image: {what} is missing (make board-image, or make image)")));
+                return Err(Error::new(format!(
+                    "no board image: {what} is missing (make board-image, radio-image or image)"
+                )));
             }
         }
         Ok(image)
@@ -45,6 +47,11 @@ impl Image {
     pub fn pi() -> Result<Self> {
         let default = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/image/rpi/images");
         Self::at(std::env::var_os("ROOST_PI_IMAGE").map_or_else(default, PathBuf::from))
+    }
+
+    /// The developer image with two simulated radios, made by `make radio-image`.
+    pub fn radio() -> Result<Self> {
+        Self::at(Self::developer_directory().with_file_name("radio"))
     }
 
     /// Where the developer image of this workspace is.

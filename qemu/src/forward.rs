@@ -19,19 +19,22 @@ pub(crate) fn rules(guest_ports: &[u16], offset: Option<u16>) -> Result<String> 
     Ok(rules)
 }
 
-/// Reads `info usernet`: board port to host port of each forwarding.
+/// Reads `info usernet`: board port to host port of each forwarding of one cable.
 ///
 /// ```text
+/// Hub -1 (net):
 ///   Protocol[State]    FD  Source Address  Port   Dest. Address  Port RecvQ SendQ
 ///   TCP[HOST_FORWARD]  12       127.0.0.1 40123       10.0.2.15   143     0     0
 /// ```
-pub(crate) fn parse_usernet(text: &str) -> BTreeMap<u16, u16> {
+pub(crate) fn parse_usernet(text: &str, cable: &str) -> BTreeMap<u16, u16> {
     let parse = |line: &str| {
         let fields: Vec<&str> = line.split_whitespace().collect();
         let [kind, _, _, host, _, guest, ..] = fields.as_slice() else { return None };
         (*kind == "TCP[HOST_FORWARD]").then_some((guest.parse().ok()?, host.parse().ok()?))
     };
-    text.lines().filter_map(parse).collect()
+    let title = format!("({cable}):");
+    let its = text.lines().skip_while(|line| !line.trim_end().ends_with(&title)).skip(1);
+    its.take_while(|line| line.starts_with(' ')).filter_map(parse).collect()
 }
 
 #[cfg(test)]
@@ -52,7 +55,11 @@ mod tests {
             \x20 TCP[HOST_FORWARD]  13       127.0.0.1 38001       10.0.2.15   993     0     0\r\n\
             \x20 TCP[HOST_FORWARD]  12       127.0.0.1 38000       10.0.2.15    25     0     0\r\n\
             \x20 UDP[236 sec]       14       10.0.2.15    68        10.0.2.2    67     0     0\r\n";
-        assert_eq!(parse_usernet(text), BTreeMap::from([(25, 38_000), (993, 38_001)]));
-        assert_eq!(parse_usernet("garbage"), BTreeMap::new());
+        assert_eq!(parse_usernet(text, "n"), BTreeMap::from([(25, 38_000), (993, 38_001)]));
+        let two = format!("Hub -1 (air):\r\n  TCP[HOST_FORWARD]  9  127.0.0.1 38002  10.9.9.15  25  0  0\r\n{text}");
+        assert_eq!(parse_usernet(&two, "n"), parse_usernet(text, "n"));
+        assert_eq!(parse_usernet(&two, "air"), BTreeMap::from([(25, 38_002)]));
+        assert_eq!(parse_usernet("garbage", "n"), BTreeMap::new());
+        assert_eq!(parse_usernet(text, "other"), BTreeMap::new());
     }
 }

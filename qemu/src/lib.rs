@@ -12,7 +12,7 @@ mod partitions;
 mod qmp;
 mod shell;
 
-pub use board::{Board, GUEST_PORTS, Machine, Network, Options, Ports, Start};
+pub use board::{Board, GUEST_PORTS, Machine, Network, Options, Ports, SECOND_ADDRESS, Start};
 pub use console::Line;
 pub use disk::{Cache, Disk, Image};
 pub use greeting::wait_for_greeting;

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 
-const USAGE: &str =
-    "usage: qemu image [--released]        builds the image: cross-compiles roost, adds kernel and file tree
+const USAGE: &str = "usage: qemu image [--released | --radio]
+                                      builds the image: cross-compiles roost, adds kernel and file tree
        qemu run [--port-offset N] [--fresh] [--no-build]
                                       builds and boots it, its ports plus N (2000) here; --fresh: with an empty disk
        qemu greeting [--no-build]         seconds from power-on to the IMAP greeting, first and second start";
@@ -21,8 +21,9 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let done = match arguments.as_slice() {
-        ["image"] => build(true).map(|image| println!("{}", image.display())),
-        ["image", "--released"] => build(false).map(|image| println!("{}", image.display())),
+        ["image"] => build("developer").map(|image| println!("{}", image.display())),
+        ["image", "--released"] => build("released").map(|image| println!("{}", image.display())),
+        ["image", "--radio"] => build("radio").map(|image| println!("{}", image.display())),
         ["run", "--port-offset", offset, flags @ ..] if known(flags, &["--fresh", "--no-build"]) => {
             offset.parse().map_err(|_| Error::new(USAGE)).and_then(|offset| run(flags, offset))
         }
@@ -44,14 +45,14 @@ fn known(flags: &[&str], allowed: &[&str]) -> bool {
 }
 
 /// Cross-compiles and assembles; returns the image's directory.
-fn build(developer: bool) -> Result<PathBuf> {
+fn build(kind: &str) -> Result<PathBuf> {
     let scripts = Path::new(env!("CARGO_MANIFEST_DIR"));
     let binary = script(&scripts.join("cross.sh"), &[])?;
-    let directory = Image::developer_directory().with_file_name(if developer { "developer" } else { "released" });
-    let out = directory.display().to_string();
+    let directory = Image::developer_directory().with_file_name(kind);
+    let (out, flag) = (directory.display().to_string(), format!("--{kind}"));
     let mut arguments = vec![binary.trim(), &out];
-    if developer {
-        arguments.insert(0, "--developer");
+    if kind != "released" {
+        arguments.insert(0, &flag);
     }
     script(&scripts.join("image.sh"), &arguments)?;
     Ok(directory)
@@ -68,7 +69,7 @@ fn script(path: &Path, arguments: &[&str]) -> Result<String> {
 
 fn prepare(flags: &[&str]) -> Result<Image> {
     if !flags.contains(&"--no-build") {
-        build(true)?;
+        build("developer")?;
         script(&Path::new(env!("CARGO_MANIFEST_DIR")).join("packages.sh"), &["qemu-system-arm", "nbdkit"])?;
     }
     Image::developer()

@@ -20,6 +20,7 @@ pub mod play;
 pub mod random;
 pub mod scram;
 pub mod transcript;
+pub mod visitor;
 pub mod wire;
 
 use std::path::PathBuf;

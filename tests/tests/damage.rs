@@ -13,6 +13,7 @@ use system_tests::corpus::Mail;
 use system_tests::exchange::{assert_same, deliver_all, fetch_all, small_mails, without_traces};
 use system_tests::household;
 use system_tests::random::{Random, number};
+use system_tests::visitor::Visitor;
 use system_tests::wire::Reach;
 use system_tests::{DOMAIN, PASSWORD};
 
@@ -156,47 +157,26 @@ impl Damage {
     }
 }
 
-/// A visitor with the code that the console shows.
-struct Visitor {
-    url: String,
-    jar: PathBuf,
+/// A visitor, and where downloads go.
+struct Guest {
+    visitor: Visitor,
     dir: PathBuf,
-    /// The authority that vouches for the box; nobody does for one that has lost its certificates.
-    ca: Option<PathBuf>,
 }
 
-impl Visitor {
-    fn new(healthy: &Healthy, board: &Board, ca: Option<&Path>) -> Visitor {
-        let url = format!("https://127.0.0.1:{}", board.port(443).unwrap());
-        let jar = healthy.dir.path().join(format!("jar-{}", board.port(443).unwrap()));
-        Visitor { url, jar, dir: healthy.dir.path().to_owned(), ca: ca.map(Path::to_owned) }
-    }
-
-    fn ask(&self, path: &str, arguments: &[&str]) -> Vec<u8> {
-        let mut curl = Command::new("curl");
-        curl.args(["--silent", "--show-error", "--max-time", "600", "--cookie-jar"]).arg(&self.jar);
-        curl.arg("--cookie").arg(&self.jar);
-        match &self.ca {
-            Some(ca) => curl.arg("--cacert").arg(ca),
-            None => curl.arg("--insecure"),
-        };
-        let output = curl.args(arguments).arg(format!("{}{path}", self.url)).output().expect("curl is there");
-        assert!(output.status.success(), "{path}: {}", String::from_utf8_lossy(&output.stderr));
-        output.stdout
+impl Guest {
+    /// Nobody vouches for a box that has lost its certificates.
+    fn new(healthy: &Healthy, board: &Board, ca: Option<&Path>) -> Guest {
+        let (dir, port) = (healthy.dir.path().to_owned(), board.port(443).unwrap());
+        let visitor = Visitor::new(&format!("https://127.0.0.1:{port}"), &dir.join(format!("jar-{port}")), ca);
+        Guest { visitor, dir }
     }
 
     fn page(&self) -> String {
-        String::from_utf8(self.ask("/", &[])).unwrap()
+        self.visitor.page("/")
     }
 
-    /// Sends a form with the token of the first page; its answer's page.
     fn send(&self, path: &str, field: &str) -> String {
-        let page = self.page();
-        let token =
-            page.split_once("name=\"token\" value=\"").and_then(|(_, rest)| rest.split_once('"')).expect("a form").0;
-        let token = format!("token={token}");
-        let answer = self.ask(path, &["--data-urlencode", &token, "--data-urlencode", field]);
-        String::from_utf8(answer).unwrap()
+        self.visitor.send("/", path, &[field])
     }
 
     /// Enters the code that the console shows.
@@ -211,7 +191,8 @@ impl Visitor {
     fn download(&self, name: &str) -> PathBuf {
         assert!(self.page().contains(name), "{}", self.page());
         let path = self.dir.join(name);
-        self.ask(&format!("/download?file={name}"), &["--output", path.to_str().unwrap()]);
+        let output = ["--output", path.to_str().unwrap()];
+        self.visitor.ask(&format!("/download?file={name}"), 600, &output).expect("it can be had");
         path
     }
 }
@@ -248,14 +229,14 @@ fn damaged_settings_are_told_of_and_the_mail_is_saved() {
     let board = healthy.start(&disk, TROUBLE);
     board.wait_for_console("settings.redb", PATIENCE).expect("the console tells what is wrong");
     // The certificates can be read: browsers that trust the box still do.
-    let visitor = Visitor::new(&healthy, &board, Some(&healthy.ca));
-    assert!(visitor.page().contains("settings.redb"));
-    visitor.enter(&board);
-    healthy.assert_saved(&visitor.download("mail.tar"));
+    let guest = Guest::new(&healthy, &board, Some(&healthy.ca));
+    assert!(guest.page().contains("settings.redb"));
+    guest.enter(&board);
+    healthy.assert_saved(&guest.download("mail.tar"));
     assert!(board.run("roost check --data /data/roost").unwrap().status != 0);
     // A repair of the file system does not help here, and does no harm.
     let from = board.console_length();
-    assert!(visitor.send("/repair", "").contains("The box restarts"));
+    assert!(guest.send("/repair", "").contains("The box restarts"));
     board.wait_for_any(from, &["needs repair"], PATIENCE).expect("it repairs");
     board.wait_for_any(from, &[TROUBLE], PATIENCE).expect("it tells again");
 }
@@ -266,9 +247,9 @@ fn a_partition_that_begins_with_zeros_is_not_taken_for_a_new_one() {
     // As the image ships it, but for what the card remembers.
     let disk = healthy.damaged("erased", |data| data.overwrite(0, 1 << 20, || 0));
     let board = healthy.start(&disk, TROUBLE);
-    let visitor = Visitor::new(&healthy, &board, None);
-    visitor.enter(&board);
-    healthy.assert_saved(&visitor.download("mail.tar"));
+    let guest = Guest::new(&healthy, &board, None);
+    guest.enter(&board);
+    healthy.assert_saved(&guest.download("mail.tar"));
 }
 
 #[test]
@@ -278,9 +259,9 @@ fn mail_that_a_repair_found_without_a_name_is_not_lost() {
     let disk = healthy.after("orphans", &orphan);
     let board = healthy.start(&disk, TROUBLE);
     board.wait_for_console("have lost their names", PATIENCE).expect("the console tells what is wrong");
-    let visitor = Visitor::new(&healthy, &board, Some(&healthy.ca));
-    visitor.enter(&board);
-    healthy.assert_saved(&visitor.download("mail.tar"));
+    let guest = Guest::new(&healthy, &board, Some(&healthy.ca));
+    guest.enter(&board);
+    healthy.assert_saved(&guest.download("mail.tar"));
     board.cut_power();
     // It stays so: a store without its mail is never opened.
     healthy.start(&disk, TROUBLE);
@@ -295,11 +276,11 @@ fn a_partition_that_nothing_can_mount_is_saved_as_it_is_and_made_afresh() {
     });
     let board = healthy.start(&disk, TROUBLE);
     board.wait_for_console("repairing it did not help", PATIENCE).expect("the console tells what is wrong");
-    let visitor = Visitor::new(&healthy, &board, None);
-    assert!(visitor.page().contains("repairing it did not help"));
-    visitor.enter(&board);
-    assert!(!visitor.page().contains("mail.tar"));
-    let saved = std::fs::read(visitor.download("partition.img")).unwrap();
+    let guest = Guest::new(&healthy, &board, None);
+    assert!(guest.page().contains("repairing it did not help"));
+    guest.enter(&board);
+    assert!(!guest.page().contains("mail.tar"));
+    let saved = std::fs::read(guest.download("partition.img")).unwrap();
     let data = Damage::of(&disk);
     let mut there = Vec::new();
     let mut file = &data.file;
@@ -308,8 +289,8 @@ fn a_partition_that_nothing_can_mount_is_saved_as_it_is_and_made_afresh() {
     assert!(saved == there, "{} octets saved of {}", saved.len(), there.len());
     // By mistake nothing is erased.
     let from = board.console_length();
-    assert!(visitor.send("/afresh", "confirmation=yes").contains("Nothing was erased"));
-    assert!(visitor.send("/afresh", "confirmation=ERASE").contains("The box restarts"));
+    assert!(guest.send("/afresh", "confirmation=yes").contains("Nothing was erased"));
+    assert!(guest.send("/afresh", "confirmation=ERASE").contains("The box restarts"));
     board.wait_for_any(from, &["erasing everything"], PATIENCE).expect("it does as it was told");
     board.wait_for_any(from, &["Set it up:"], PATIENCE).expect("it waits to be set up");
     board.expect_restart();
