@@ -148,7 +148,7 @@ impl Wear {
         let load = |numbers| Load { mail: Mail::Small, numbers, parallel: 1 };
         deliveries::deliver(&mut self.report, &mut rig, &load(0..messages), "")?;
         if matches!(subject, Subject::Roost) {
-            deliveries::empty(&rig)?;
+            deliveries::empty(&mut self.report, &mut rig, messages)?;
             let again = ", into the space of as many that were expunged";
             deliveries::deliver(&mut self.report, &mut rig, &load(messages..2 * messages), again)?;
         }

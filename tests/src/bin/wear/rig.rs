@@ -3,7 +3,13 @@
 use crate::device::{Counters, Device, Format};
 use crate::server::{Server, Subject, address};
 use std::path::Path;
+use std::time::{Duration, Instant};
 use system_tests::household;
+
+/// A store that wrote nothing for so long has nothing more to do by itself; it is waited for no longer than that. A flag is flushed
+/// after five seconds.
+const SETTLED: Duration = Duration::from_secs(6);
+const UNSETTLED: Duration = Duration::from_secs(120);
 
 /// Which mail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,6 +118,24 @@ impl Rig {
         self.device.mount()?;
         self.server.start()?;
         Ok(Cost { soon, all, syncs })
+    }
+
+    /// Waits until our store has done what it does beside its work, such as giving space back.
+    pub fn settle(&self) -> Result<(), String> {
+        let written = || ["log_bytes", "catalogue_bytes"].map(|name| self.server.counter(name));
+        let (mut last, mut since) = (written(), Instant::now());
+        let began = since;
+        while since.elapsed() < SETTLED {
+            if began.elapsed() > UNSETTLED {
+                return Err(format!("the store was busy with itself for {UNSETTLED:?}"));
+            }
+            std::thread::sleep(SETTLED / 10);
+            let now = written();
+            if now != last {
+                (last, since) = (now, Instant::now());
+            }
+        }
+        Ok(())
     }
 
     /// Two mails for the second account: what a server writes once after its start is no part of the work. It may write that
