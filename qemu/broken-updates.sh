@@ -4,7 +4,7 @@
 #   broken-updates.sh DIRECTORY      reads DIRECTORY/{slot.img,kernel,initrd}, leaves DIRECTORY/updates/*.roost
 #
 # one, two: good.   panics: its kernel finds no root.   closed: its daemon cannot open the store.   hangs: its daemon
-# answers for a while, then hangs.   foreign: good, but signed with another key.
+# answers for a while, then hangs.   dies: its program ends at once, whatever it is asked.   foreign: good, but signed with another key.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -53,6 +53,7 @@ wrap() {
 closed() { wrap '[ "$1" != serve ] || exec /usr/bin/roost.real serve --data /usr/share --trouble /run/roost-trouble'; }
 # shellcheck disable=SC2016 # expanded on the board
 hangs() { wrap '[ "$1" != serve ] || (sleep 12; kill -STOP $$) &'; }
+dies() { wrap 'exit 1'; }
 
 rm -rf "$out"
 mkdir -p "$out"
@@ -63,5 +64,6 @@ make_update two nothing "$key"
 make_update panics nothing "$key"
 make_update closed closed "$key"
 make_update hangs hangs "$key"
+make_update dies dies "$key"
 bundle key "$work/foreign.key" >/dev/null
 make_update foreign nothing "$work/foreign.key"

@@ -35,6 +35,8 @@ const PARTITION: &str = "/run/data-partition";
 const TROUBLE: &str = "/run/roost-trouble";
 /// The supervisor writes the daemon's process here.
 const DAEMON_PID: &str = "/run/roost.pid";
+/// Tells the guard in `rcS`, which restarts a box on trial without it, that this version is good.
+const GOOD: &str = "/run/roost-good";
 /// Keeps the time over a power cut.
 const CLOCK_SCRIPT: &str = "/etc/init.d/S30clock";
 
@@ -96,6 +98,8 @@ pub fn keep(options: &Options, say: Say) -> Result<(), String> {
         if on_trial {
             let slots = lock(slots);
             say(&format!("keeper: slot {}, version {}, has to prove itself", slots.running(), slots.version()));
+        } else {
+            tell_guard(say);
         }
         listen(slots.clone(), &options.data, say)?;
     }
@@ -157,7 +161,7 @@ fn act(action: Action, slots: Option<&Shared>, say: Say) {
             let mut slots = lock(slots);
             let done = slots.mark_running_slot_valid();
             say(&format!("keeper: slot {}, version {}, is good", slots.running(), slots.version()));
-            done.map_err(|e| e.to_string())
+            done.map(|()| tell_guard(say)).map_err(|e| e.to_string())
         }
         (Action::GoBack, Some(slots)) => {
             say("keeper: this version does not work, going back to the other");
@@ -175,6 +179,13 @@ fn act(action: Action, slots: Option<&Shared>, say: Say) {
     };
     if let Err(why) = trouble {
         say(&format!("keeper: {why}"));
+    }
+}
+
+/// Tells the guard of a version on trial that there is nothing more to guard.
+fn tell_guard(say: Say) {
+    if let Err(e) = fs::write(GOOD, "") {
+        say(&format!("keeper: {GOOD}: {e}"));
     }
 }
 

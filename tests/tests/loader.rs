@@ -47,14 +47,29 @@ fn run(program: impl AsRef<std::ffi::OsStr>, arguments: &[&str]) {
     assert!(output.status.success(), "{arguments:?}: {said}{}", String::from_utf8_lossy(&output.stdout));
 }
 
-/// An arm64 Image that writes a line to the serial port and switches the board off by PSCI.
-fn kernel(line: &str) -> Vec<u8> {
+/// An arm64 Image that writes a slot's name to the serial port, and whether it was told that it is on trial, and switches the
+/// board off by PSCI.
+fn kernel(name: &str) -> Vec<u8> {
+    // movz w2, #byte; strb w2, [x1]
+    let say = |text: String| text.into_bytes().into_iter().flat_map(|b| [0x5280_0002 | u32::from(b) << 5, 0x3900_0022]);
+    let on_trial: Vec<u32> = say(" on trial".into()).collect();
     // movz x1, #0x900, lsl #16: the serial port of QEMU's virt machine
     let mut code = vec![0xd2a1_2001_u32];
-    for byte in line.bytes() {
-        // movz w2, #byte; strb w2, [x1]
-        code.extend([0x5280_0002 | u32::from(byte) << 5, 0x3900_0022]);
+    code.extend(say(format!("started {name}")));
+    // The device tree, at x0, has the command line. ldr w3, [x0, #4]; rev w3, w3: its length; movz x5, #0
+    code.extend([0xb940_0403, 0x5ac0_0863, 0xd280_0005]);
+    // movz and movk x4: the octets that are looked for
+    let mut part = 0xd280_0004;
+    for pair in b"trial=1 ".chunks(2) {
+        code.push(part | u32::from(u16::from_le_bytes([pair[0], pair[1]])) << 5);
+        part = (part | 0x2000_0000) + 0x20_0000;
     }
+    // ldrb w2, [x0], #1; lsr x5, x5, #8; orr x5, x5, x2, lsl #56: the last eight; cmp x5, x4; b.eq over the next three;
+    // subs w3, w3, #1; b.ne to the ldrb; b over what follows
+    let over = 0x1400_0001 + on_trial.len() as u32;
+    code.extend([0x3840_1402, 0xd348_fca5, 0xaa02_e0a5, 0xeb04_00bf, 0x5400_0080, 0x7100_0463, 0x54ff_ff41, over]);
+    code.extend(on_trial);
+    code.extend(say("\r\n".into()));
     // movz w0, #0x8400, lsl #16; movk w0, #8; hvc #0; b .
     code.extend([0x52b0_8000, 0x7280_0100, 0xd400_0002, 0x1400_0000]);
     let code: Vec<u8> = code.iter().flat_map(|word| word.to_le_bytes()).collect();
@@ -85,7 +100,7 @@ impl Bench {
         std::fs::create_dir(&empty).unwrap();
         run("mksquashfs", &[&path("empty"), &path("root.squashfs"), "-quiet", "-no-progress"]);
         let slots = ["A", "B"].map(|name| {
-            std::fs::write(path("image"), kernel(&format!("started {name}\r\n"))).unwrap();
+            std::fs::write(path("image"), kernel(name)).unwrap();
             run(tree("slot-image.sh"), &["0x40400000", &path("root.squashfs"), &path("image"), &path("slot.img")]);
             std::fs::read(path("slot.img")).unwrap()
         });
@@ -127,16 +142,18 @@ impl Bench {
         (disk, device)
     }
 
-    /// Switches the board on; the slot that came up.
-    fn start(&self, disk: &Disk) -> SlotName {
+    /// Switches the board on; the slot that came up, and whether it knows that it is on trial.
+    fn start(&self, disk: &Disk) -> (SlotName, bool) {
         let options = Options { start: Start::Loader, ..Options::default() };
         let mut board = Board::boot(&self.image, disk, &options).unwrap();
         board.wait_until_off(PATIENCE).unwrap();
         let console = board.console();
         let started = |name: &str| console.iter().any(|line| line.text.ends_with(&format!("started {name}")));
-        match (started("A"), started("B")) {
-            (true, false) => SlotName::A,
-            (false, true) => SlotName::B,
+        match ["A", "B", "A on trial", "B on trial"].map(started) {
+            [true, false, false, false] => (SlotName::A, false),
+            [false, true, false, false] => (SlotName::B, false),
+            [false, false, true, false] => (SlotName::A, true),
+            [false, false, false, true] => (SlotName::B, true),
             other => panic!("{other:?}: {console:#?}"),
         }
     }
@@ -189,7 +206,7 @@ fn the_loader_obeys_the_rules_of_the_boot_state() {
             given.write(&device).unwrap();
         }
         let slot = expected(&mut model, contents);
-        assert_eq!(bench.start(&disk), slot, "{given:?} {contents:?}");
+        assert_eq!(bench.start(&disk), (slot, !model.is_good(slot)), "{given:?} {contents:?}");
         let found = BootState::read(&device).unwrap();
         assert_eq!(BootState { sequence: 0, ..found }, BootState { sequence: 0, ..model }, "{given:?} {contents:?}");
     }
@@ -208,7 +225,7 @@ fn the_loader_passes_over_a_copy_of_the_state_that_is_torn() {
         state(SlotName::B, 0, [true, true]).write(&device).unwrap();
         device.write_at(place + 100, b"torn").unwrap();
         let expected = if torn == 0 { SlotName::B } else { SlotName::A };
-        assert_eq!(bench.start(&disk), expected);
+        assert_eq!(bench.start(&disk), (expected, false));
     }
 }
 
@@ -224,7 +241,7 @@ fn a_new_slot_that_never_proves_itself_is_left_after_three_starts() {
     given.write(&device).unwrap();
     let starts: Vec<_> = (0..5).map(|_| bench.start(&disk)).collect();
     use SlotName::{A, B};
-    assert_eq!(starts, [B, B, B, A, A]);
+    assert_eq!(starts, [(B, true), (B, true), (B, true), (A, false), (A, false)]);
     // The good slot's starts write nothing: four changes behind the one of this test.
     assert_eq!(BootState::read(&device).unwrap().sequence, 5);
     let mut sector = [0; SIZE];

@@ -23,7 +23,7 @@ const DATA: &str = "/data/roost";
 const PROVE: u32 = 12;
 /// Where each bundle begins on the stick.
 const SPACING: u64 = 64 << 20;
-const BUNDLES: [&str; 6] = ["one", "two", "panics", "closed", "hangs", "foreign"];
+const BUNDLES: [&str; 7] = ["one", "two", "panics", "closed", "hangs", "dies", "foreign"];
 
 /// What is done to the board in a round.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,11 +41,14 @@ enum Kind {
     Closed,
     /// The daemon answers, then hangs.
     Hangs,
+    /// The program ends at once, the keeper too.
+    Dies,
 }
-use Kind::{Closed, Cut, Foreign, Good, Hangs, Panics, PowerLost};
+use Kind::{Closed, Cut, Dies, Foreign, Good, Hangs, Panics, PowerLost};
 
-/// Every kind once in twelve rounds, five of them good.
-const ROUNDS: [Kind; 12] = [Good, Foreign, Cut, Panics, Good, PowerLost, Closed, Good, PowerLost, Hangs, Good, Good];
+/// Every kind in thirteen rounds, five of them good.
+const ROUNDS: [Kind; 13] =
+    [Good, Foreign, Cut, Panics, Good, PowerLost, Closed, Good, PowerLost, Hangs, Good, Dies, Good];
 
 /// The bundles, and a stick with all of them.
 struct Stick {
@@ -226,6 +229,7 @@ impl Proof {
             Panics => self.broken("panics", "no try left, going back"),
             Closed => self.broken("closed", "going back to the other"),
             Hangs => self.broken("hangs", "going back to the other"),
+            Dies => self.broken("dies", "no try left, going back"),
         }
     }
 

@@ -1,5 +1,5 @@
 # Chooses the root slot and starts it. U-Boot runs this from boot.scr on the boot partition, the same on every board; the
-# format of the boot state and the rules are told in board/src/boot_state.rs, whose tests and qemu/tests/loader.rs hold
+# format of the boot state and the rules are told in board/src/boot_state.rs, whose tests and tests/tests/loader.rs hold
 # this script to them. All numbers are hexadecimal.
 #
 # A slot is a squashfs and, behind it at the next 4 KiB, a FIT with kernel, initrd if there is one, and their hashes.
@@ -110,7 +110,10 @@ else
   setenv root PARTUUID=${uuid}
 fi
 # A kernel that does not find its root in a minute panics and starts again: waiting for ever would cost no try.
-setenv bootargs "${roost_console} root=${root} ro rootwait=60 roost.slot=${slot} quiet panic=-1 ${roost_args}"
+# A slot on trial guards itself (overlay/etc/init.d/rcS): its program may not even start.
+setenv trial
+if test ${good} != 1; then setenv trial roost.trial=1; fi
+setenv bootargs "${roost_console} root=${root} ro rootwait=60 roost.slot=${slot} ${trial} quiet panic=-1 ${roost_args}"
 part start ${devtype} ${devnum} ${part} begin
 if ${devtype} read ${fit} ${begin} 1 && itest.l *${fit} == 73717368; then
   # Behind the squashfs: its length, rounded up to 4 KiB, in sectors.
