@@ -26,6 +26,8 @@ pub const SECOND_ADDRESS: &str = "10.9.9.15";
 const CABLE: &str = "net";
 /// See [`CABLE`].
 const SECOND_CABLE: &str = "second";
+/// What QEMU calls the board's own disk, whatever it is attached to.
+const DISK: &str = "disk";
 /// How long a process may take to open its socket.
 const SOCKET_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long a clean shutdown may take: the daemon gets 30 seconds.
@@ -72,6 +74,8 @@ pub enum Network {
     Forwarded,
     /// A tap interface of this machine. Nothing is forwarded: who is on that network reaches the board itself.
     Tap(String),
+    /// Nothing: the board has no socket for a cable. Only its console and its shell are left.
+    None,
 }
 
 /// How to start a board.
@@ -233,8 +237,13 @@ impl Board {
         lock(&self.shell).run(command, timeout)
     }
 
-    /// What the disk was asked for since the power was switched on.
+    /// What the board's own disk was asked for since the power was switched on.
     pub fn block_stats(&self) -> Result<BlockStats> {
+        self.all_block_stats()?.remove(DISK).ok_or_else(|| Error::new("QEMU does not know the board's disk"))
+    }
+
+    /// The same of each disk by its name: [`Options::more_disks`] are `more0` and so on.
+    pub fn all_block_stats(&self) -> Result<BTreeMap<String, BlockStats>> {
         lock(&self.qmp).block_stats()
     }
 
@@ -278,15 +287,20 @@ fn start_qemu(image: &Image, drive: &str, sockets: &SocketDirectory, options: &O
     }
     let cable = match &options.network {
         // restrict: the board reaches nothing but the connections that come in.
-        Network::Forwarded => format!("user,id={CABLE},restrict=on{}", rules(&GUEST_PORTS, offset)?),
-        Network::Tap(interface) => format!("tap,id={CABLE},ifname={interface},script=no,downscript=no"),
+        Network::Forwarded => Some(format!("user,id={CABLE},restrict=on{}", rules(&GUEST_PORTS, offset)?)),
+        Network::Tap(interface) => Some(format!("tap,id={CABLE},ifname={interface},script=no,downscript=no")),
+        Network::None => None,
     };
     command.args(["-chardev", &format!("socket,id=shell,path={},server=on,wait=off", sockets.shell().display())]);
     let (card, console) = match options.machine {
         Machine::Virt => ("virtio-net-device", &["-device", "virtconsole,chardev=shell"][..]),
         Machine::Pi3 => ("usb-net", &[][..]),
     };
-    command.args(["-netdev", &cable, "-device", &format!("{card},netdev={CABLE}")]).args(console);
+    match &cable {
+        Some(cable) => command.args(["-netdev", cable, "-device", &format!("{card},netdev={CABLE}")]),
+        None => command.args(["-nic", "none"]),
+    };
+    command.args(console);
     command.args(["-qmp", &format!("unix:{},server=on,wait=off", sockets.qmp().display())]);
     let terminal = options.interactive && std::io::stdin().is_terminal();
     command.stdin(if terminal { Stdio::inherit() } else { Stdio::null() }).stdout(Stdio::piped());
@@ -311,8 +325,8 @@ fn virt(command: &mut Command, image: &Image, drive: &str, options: &Options) ->
         let drive = format!("file={},format=raw,readonly=on,if=none,id=more{n}", option_value(path));
         command.args(["-drive", &drive, "-device", &format!("virtio-blk-device,drive=more{n}")]);
     }
-    let device = if options.nvme { "nvme,serial=roost,drive=disk" } else { "virtio-blk-device,drive=disk" };
-    command.args(["-drive", &format!("{drive},if=none,id=disk"), "-device", device]);
+    let device = if options.nvme { "nvme,serial=roost" } else { "virtio-blk-device" };
+    command.args(["-drive", &format!("{drive},if=none,id={DISK}"), "-device", &format!("{device},drive={DISK}")]);
     // What is said last is its first interface.
     if options.second_cable {
         let rules = rules(&GUEST_PORTS, None)?;
@@ -336,7 +350,7 @@ fn pi3(command: &mut Command, image: &Image, drive: &str, scratch: &Path) -> Res
     }
     command.args(["-M", "raspi3b", "-serial", "null", "-serial", "stdio"]);
     command.arg("-kernel").arg(image.loader()).arg("-dtb").arg(tree);
-    command.args(["-drive", &format!("{drive},if=sd")]);
+    command.args(["-drive", &format!("{drive},if=sd,id={DISK}")]);
     Ok(())
 }
 

@@ -2,11 +2,12 @@
 
 use crate::{Context, Error, Result};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-/// What the board's disk was asked for since the power was switched on.
+/// What a disk of the board was asked for since the power was switched on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct BlockStats {
     /// Octets read.
@@ -57,8 +58,8 @@ impl Qmp {
         Ok(text.as_str().unwrap_or_default().to_owned())
     }
 
-    /// Counters of the disk.
-    pub(crate) fn block_stats(&mut self) -> Result<BlockStats> {
+    /// Counters of each disk, by the name that it was given.
+    pub(crate) fn block_stats(&mut self) -> Result<BTreeMap<String, BlockStats>> {
         parse_block_stats(&self.execute("query-blockstats", json!({}))?)
     }
 
@@ -71,16 +72,22 @@ impl Qmp {
     }
 }
 
-fn parse_block_stats(answer: &Value) -> Result<BlockStats> {
-    let stats = answer.get(0).and_then(|device| device.get("stats"));
-    let stats = stats.ok_or_else(|| Error::new("QMP query-blockstats: no disk"))?;
-    let number = |name: &str| stats.get(name).and_then(Value::as_u64).unwrap_or(0);
-    Ok(BlockStats {
-        read_bytes: number("rd_bytes"),
-        written_bytes: number("wr_bytes"),
-        writes: number("wr_operations"),
-        flushes: number("flush_operations"),
-    })
+/// QEMU answers in an order of its own, and has names for drives that are not there.
+fn parse_block_stats(answer: &Value) -> Result<BTreeMap<String, BlockStats>> {
+    let devices = answer.as_array().ok_or_else(|| Error::new("QMP query-blockstats: no list of disks"))?;
+    let disk = |device: &Value| {
+        let name = device.get("device")?.as_str().filter(|name| !name.is_empty())?;
+        let stats = device.get("stats")?;
+        let number = |name: &str| stats.get(name).and_then(Value::as_u64).unwrap_or(0);
+        let counters = BlockStats {
+            read_bytes: number("rd_bytes"),
+            written_bytes: number("wr_bytes"),
+            writes: number("wr_operations"),
+            flushes: number("flush_operations"),
+        };
+        Some((name.to_owned(), counters))
+    };
+    Ok(devices.iter().filter_map(disk).collect())
 }
 
 #[cfg(test)]
@@ -88,11 +95,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counters_of_the_first_disk_are_read() {
-        let answer = json!([{ "device": "disk", "stats": { "rd_bytes": 1, "wr_bytes": 2, "wr_operations": 3, "flush_operations": 4 } }]);
-        let expected = BlockStats { read_bytes: 1, written_bytes: 2, writes: 3, flushes: 4 };
-        assert_eq!(parse_block_stats(&answer).unwrap(), expected);
-        assert!(parse_block_stats(&json!([])).is_err());
+    fn each_disk_has_its_counters() {
+        let one =
+            |n: u64| json!({ "rd_bytes": n, "wr_bytes": n + 1, "wr_operations": n + 2, "flush_operations": n + 3 });
+        let answer = json!([
+            { "device": "more0", "qdev": "/machine/peripheral-anon/device[3]", "stats": one(10) },
+            { "device": "disk", "node-name": "#block123", "stats": one(1) },
+            { "device": "", "node-name": "nameless", "stats": one(100) },
+        ]);
+        let found = parse_block_stats(&answer).unwrap();
+        assert_eq!(found["disk"], BlockStats { read_bytes: 1, written_bytes: 2, writes: 3, flushes: 4 });
+        assert_eq!(found["more0"].written_bytes, 11);
+        assert_eq!(found.len(), 2);
+        assert!(parse_block_stats(&json!([])).unwrap().is_empty());
+        assert!(parse_block_stats(&json!({})).is_err());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 #![allow(clippy::expect_used, reason = "helpers of tests")]
 
-use qemu::{Board, Cache, Disk, Image, Options};
+use qemu::{Board, Cache, Disk, Image, Network, Options};
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
@@ -165,4 +165,33 @@ fn an_nvme_disk_tells_its_wear_to_the_daemon() {
     for sample in ["roost_disk_life_used_ratio 0\n", "roost_storage_faults 0\n", "roost_storage_written_bytes "] {
         assert!(metrics.contains(sample), "{sample} is not in\n{metrics}");
     }
+}
+
+#[test]
+fn a_board_without_network_and_time_serves_itself() {
+    const STICK: u64 = 1 << 20;
+    let image = image();
+    let scratch = Scratch::new("alone");
+    let stick = scratch.0.join("stick");
+    std::fs::write(&stick, vec![b'x'; STICK as usize]).expect("a second disk");
+    let clock = Some("1970-01-01T00:00:00".into());
+    let options = Options { network: Network::None, clock, more_disks: vec![stick], ..Options::default() };
+    let board = Board::boot(&image, &scratch.disk(&image, GIB), &options).expect("the board starts");
+    board.wait_for_console("is ready", PATIENCE).expect("the daemon serves");
+    assert_eq!(told(&board, "ls /sys/class/net"), "lo");
+    let said = told(&board, "printf 'a LOGOUT\\r\\n' | timeout 60 nc 127.0.0.1 143");
+    assert!(said.starts_with("* OK ") && said.contains("\na OK "), "{said}");
+    let built: u64 = told(&board, "sed -n s/^BUILT=//p /etc/roost-release").parse().expect("a number");
+    let now: u64 = told(&board, "date +%s").parse().expect("a number");
+    assert!(built > 1 << 30 && now >= built, "{now} on a board that was built at {built}");
+
+    // What one disk was asked for is not counted as the other's.
+    let before = board.all_block_stats().expect("counters")["more0"];
+    assert_eq!(told(&board, "dd if=/dev/vdb bs=64k 2>/dev/null | wc -c"), STICK.to_string());
+    told(&board, "dd if=/dev/urandom of=/data/some bs=64k count=32 2>/dev/null && sync");
+    let after = board.all_block_stats().expect("counters")["more0"];
+    assert!(after.read_bytes > before.read_bytes && after.read_bytes <= 2 * STICK, "{after:?}");
+    assert_eq!(after.written_bytes, 0);
+    assert!(board.block_stats().expect("counters").written_bytes >= 32 * 64 * 1024);
+    board.power_off().expect("it shuts down");
 }
