@@ -2,7 +2,8 @@
 """The crates that the daemon is linked from, for those who must know what an image consists of.
 
   crates.py sbom FOLDER CARGO-LOCK <IN.json >OUT.json    adds them to Buildroot's list (CycloneDX 1.6)
-  crates.py licences FOLDER OUT                          copies their licence texts to OUT/CRATE-VERSION
+  crates.py licences FOLDER OUT                          copies their licence texts to OUT/CRATE-VERSION; a crate that
+                                                         comes without gets the text of the licence that it names
 
 FOLDER has what cargo says for the board's target: crates.tree from `cargo tree --edges normal,no-proc-macro --prefix none`,
 one "NAME vVERSION" a line, which knows what is linked, and crates.json from `cargo metadata`, which knows the rest.
@@ -19,6 +20,8 @@ import tomllib
 DAEMON = "roost"
 # What a file with a licence, or with the names it asks to be kept, is called.
 TEXT = re.compile(r"(?i)^(licen[cs]e|copying|copyright|notice|unlicense)")
+# The texts that are the same for everybody; the MIT licence is not, it begins with its owner.
+STANDARD = {"Apache-2.0": pathlib.Path(__file__).resolve().parent.parent / "LICENSE-APACHE"}
 
 
 def linked(folder):
@@ -86,10 +89,22 @@ def licences(folder, out):
             target = into / path.relative_to(crate)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, target)
-        if not texts:
+        if not texts and not named(package, into):
             without.append(f'{package["name"]} {package["version"]} ({package["license"]})')
-    for line in without:
-        print(f"crates: no licence text in {line}", file=sys.stderr)
+    if without:
+        sys.exit("crates: no licence text in " + ", ".join(without))
+
+
+def named(package, into):
+    """Puts down the text of a licence that a crate names and one may choose, and whose crate it is."""
+    choices = expression(package["license"] or "").split(" OR ")
+    text = next((STANDARD[choice] for choice in choices if choice in STANDARD), None)
+    if text:
+        into.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(text, into / text.name)
+        authors = ", ".join(package["authors"]) or "its authors"
+        (into / "COPYRIGHT").write_text(f'{package["name"]} {package["version"]}, by {authors}: {package["license"]}\n')
+    return text
 
 
 def main(verb, folder, last):

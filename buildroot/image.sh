@@ -80,6 +80,12 @@ none_lost() {
 none_lost Buildroot "$out/.config" BR2_ "$out/wanted.config"
 [ -z "$check" ] || exit 0
 
+# Licence texts in Buildroot's words that nothing was compared with, which it does not mind. It has none itself for one of Rust's.
+unknown_licences() {
+  awk '/Collecting legal info/ { package = $2 }
+    (/No hash found for / || /no hash file for /) && package " " $NF != "host-rust-bin LICENSE-MIT" { print package ": " $0 }'
+}
+
 # --- the crates, by what cargo says for the board
 mkdir -p "$out/crates"
 workspace=(--locked --manifest-path "$here/../Cargo.toml")
@@ -89,6 +95,8 @@ cargo tree "${workspace[@]}" --package roost --target aarch64-unknown-linux-musl
 if [ -n "$legal" ]; then
   # The daemon's source is the workspace, in which this build's own output lies.
   build legal-info RSYNC_VCS_EXCLUSIONS="--exclude .git --exclude /target --exclude /data" 2>&1 | tee "$out/legal-info.log"
+  unknown=$(unknown_licences <"$out/legal-info.log")
+  [ -z "$unknown" ] || die "legal-info: $unknown"
   "$here/crates.py" licences "$out/crates" "$out/legal-info/licenses/roost-local/crates"
   # The one thing that Buildroot leaves to its caller, and warns of each time: its own source.
   saved=buildroot-$version.tar.gz

@@ -134,6 +134,18 @@ fn the_disk_is_partitioned_as_scripts_and_loader_believe() {
     assert!(first.iter().all(|octet| *octet == 0));
 }
 
+#[test]
+fn the_licences_are_those_whose_hashes_buildroot_knows() {
+    let hashes = root().join("buildroot/package/roost/roost.hash");
+    let text = std::fs::read_to_string(&hashes).expect("the package's hashes");
+    let lines: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("sha256  ")).collect();
+    assert_eq!(lines.len(), 2, "{text}");
+    let folder = tempfile::tempdir().expect("a folder");
+    let sums = folder.path().join("sums");
+    std::fs::write(&sums, lines.join("\n") + "\n").expect("it can be written");
+    assert_passes(Command::new("sha256sum").arg("-c").current_dir(root()), &sums);
+}
+
 /// The boards of `make image`, by name.
 fn boards() -> Vec<String> {
     let files = std::fs::read_dir(root().join("buildroot/configs")).expect("configurations");
