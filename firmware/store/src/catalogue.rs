@@ -628,10 +628,7 @@ impl Catalogue {
 
     fn reopen(&self) -> Result<()> {
         let mut slot = self.database.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some((database, alive)) = slot.take() {
-            alive.store(false, Relaxed);
-            drop(database);
-        }
+        give_up(&mut slot);
         let alive = Arc::new(AtomicBool::new(true));
         let file = self.disk.open(self.name, true)?;
         file.forget_cached()?;
@@ -642,9 +639,10 @@ impl Catalogue {
         Ok(())
     }
 
-    /// Closes the file.
+    /// Closes the file as it is after its last durable commit. redb would commit once more, with the free pages' list and a shorter file: what
+    /// a start needs is there since the last checkpoint, and what came after it belongs to the log.
     pub fn close(&self) {
-        *self.database.write().unwrap_or_else(PoisonError::into_inner) = None;
+        give_up(&mut self.database.write().unwrap_or_else(PoisonError::into_inner));
     }
 
     /// Begins to read.
@@ -693,6 +691,14 @@ impl Catalogue {
         }
         commit_lazily(txn)?;
         Ok(Meta { version: VERSION, store, ..Meta::default() })
+    }
+}
+
+/// Closes a database without letting it write anything more.
+fn give_up(slot: &mut Option<(Database, Arc<AtomicBool>)>) {
+    if let Some((database, alive)) = slot.take() {
+        alive.store(false, Relaxed);
+        drop(database);
     }
 }
 
