@@ -96,7 +96,7 @@ pub fn churn(report: &mut Report, rig: &mut Rig, messages: u64) -> Result<(), St
             ask(&mut wire, "EXPUNGE")?;
             ask(&mut wire, "LOGOUT")?;
         }
-        Ok(())
+        rig.settle()
     })?;
     let name = "churn: mail comes one at a time, the oldest is expunged in tenths";
     report.put(name, "device bytes per mail byte", "≤ 0.77", cost.all.written as f64 / octets as f64);
