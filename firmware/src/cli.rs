@@ -23,7 +23,7 @@ Roost holds a household's mail and serves it to every mail program on the LAN.
   roost app-password add ADDRESS NAME --data DIR
   roost owner reset --data DIR      (a forgotten password of the pages: shows a new setup code; no mail is lost)
   roost import --account ADDRESS FILE|DIR... --data DIR
-  roost check --data DIR
+  roost check [--rebuild] --data DIR    (--rebuild: the catalogue is made anew from the log at the next start)
   roost stats --json [--endurance-tb TERABYTES] --data DIR
   roost rescue LOG-DIR OUT-DIR
   roost update FILE|URL|-     (on a board: installs a signed update, restarts into it)
@@ -80,6 +80,7 @@ struct Flags {
     listen: Option<std::net::IpAddr>,
     trouble: Option<PathBuf>,
     password_stdin: bool,
+    rebuild: bool,
     account: Option<Address>,
     words: Vec<OsString>,
     help: bool,
@@ -127,7 +128,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, String
             let account = flags.account.clone().ok_or("--account ADDRESS is missing")?;
             Ok(Command::Import { data: data()?, account, paths: flags.words[1..].iter().map(PathBuf::from).collect() })
         }
-        ["check"] => ask(Request::Check),
+        ["check"] => ask(Request::Check { rebuild: flags.rebuild }),
         ["stats"] => ask(Request::Stats { endurance: flags.endurance }),
         ["rescue", from, to] => Ok(Command::Rescue { from: from.into(), to: to.into() }),
         other => Err(format!("{:?} is not a command (roost --help shows what there is)", other.join(" "))),
@@ -144,6 +145,7 @@ fn flags(args: impl IntoIterator<Item = OsString>) -> Result<Flags, lexopt::Erro
             Long("trouble") => flags.trouble = Some(parser.value()?.into()),
             Long("listen") => flags.listen = Some(parser.value()?.parse()?),
             Long("password-stdin") => flags.password_stdin = true,
+            Long("rebuild") => flags.rebuild = true,
             Long("account") => flags.account = Some(parser.value()?.parse_with(address)?),
             Long("endurance-tb") => {
                 let terabytes: f64 = parser.value()?.parse()?;

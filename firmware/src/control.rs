@@ -33,8 +33,8 @@ pub enum Request {
     OwnerReset,
     /// Messages follow.
     Import { account: Address },
-    /// Verifies everything.
-    Check,
+    /// Verifies everything; if asked to and the log is whole, the catalogue is made anew at the next start.
+    Check { rebuild: bool },
     /// The store's counters, and an estimate of the card's life from the octets that its maker promises.
     Stats { endurance: Option<u64> },
     /// Whether the store takes mail; name and password for one login from this machine, if there is an account.
@@ -161,6 +161,18 @@ impl Drop for Wire {
     }
 }
 
+/// A fault with the address of an account in place of the number by which the store knows it.
+fn named(fault: &str, accounts: &[auth::Account]) -> String {
+    const OF: &str = "account ";
+    let Some((before, rest)) = fault.rsplit_once(OF) else { return fault.to_owned() };
+    let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+    let number = rest[..end].parse();
+    match accounts.iter().find(|account| number == Ok(account.id.0)) {
+        Some(account) => format!("{before}{}{}", account.address, &rest[end..]),
+        None => fault.to_owned(),
+    }
+}
+
 /// Sends one line of an answer.
 pub fn reply(mut writer: impl Write, answer: &Answer) -> Result<(), String> {
     let mut line = serde_json::to_vec(answer).map_err(|e| e.to_string())?;
@@ -222,7 +234,7 @@ impl Desk<'_> {
             Request::AppPasswordAdd { address, name } => self.app_password_add(&address, &name),
             Request::OwnerReset => self.owner_reset(),
             Request::Import { account } => self.import(&account),
-            Request::Check => self.check(),
+            Request::Check { rebuild } => self.check(rebuild),
             Request::Probe => self.probe(),
             Request::Stats { endurance } => {
                 let stats = endurance::with_estimates(&self.house.store.stats(), endurance);
@@ -287,12 +299,21 @@ impl Desk<'_> {
         }
     }
 
-    fn check(&mut self) -> Result<(), String> {
-        let faults = self.house.store.check().map_err(|e| e.to_string())?;
+    fn check(&mut self, rebuild: bool) -> Result<(), String> {
+        let store = &self.house.store;
+        let faults = if rebuild { store.rebuild_when_opened() } else { store.check() }.map_err(|e| e.to_string())?;
+        let settings = self.house.settings.get();
         for fault in &faults {
-            self.line(fault.as_str())?;
+            self.line(named(fault, &settings.accounts))?;
         }
-        if faults.is_empty() { self.line("all is well") } else { Err(format!("{} faults found", faults.len())) }
+        match (faults.len(), rebuild) {
+            (0, false) => self.line("all is well"),
+            (0, true) => self.line("the log is whole; the catalogue will be made anew from it at the next start"),
+            (n, false) => Err(format!("{n} faults found")),
+            (n, true) => {
+                Err(format!("{n} faults found in the log; the catalogue stays, for it may know what the log has lost"))
+            }
+        }
     }
 
     fn import(&mut self, account: &Address) -> Result<(), String> {
@@ -363,4 +384,23 @@ fn set_password(config: &mut settings::Config, address: &Address, hash: Password
     account.password = Some(hash);
     account.password_for_mail = true;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_names_the_address_of_its_account() {
+        let mut config = settings::Config::unclaimed();
+        let address = Address::parse("ada@home.example").unwrap();
+        let id = config.add_account(address, "").unwrap().0;
+        let accounts = &config.accounts;
+        let fault = |id: u32| format!("message 3 in \"account 9\" of account {id} cannot be read");
+        assert_eq!(named(&fault(id), accounts), "message 3 in \"account 9\" of ada@home.example cannot be read");
+        assert_eq!(named(&format!("account {id}"), accounts), "ada@home.example");
+        let other = id * 10;
+        assert_eq!(named(&fault(other), accounts), fault(other));
+        assert_eq!(named("the log is damaged", accounts), "the log is damaged");
+    }
 }

@@ -295,13 +295,13 @@ fn kill_nine_loses_nothing_that_was_acknowledged() {
         assert_eq!(validity.get_or_insert(status.clone()), &status, "UIDVALIDITY stays");
     }
     daemon.stop();
-    let check = system_tests::daemon::roost(&["check", "--data", daemon.data().to_str().unwrap()], "");
-    assert!(
-        check.status.success(),
-        "{}{}",
-        String::from_utf8_lossy(&check.stdout),
-        String::from_utf8_lossy(&check.stderr)
-    );
+    for how in [&["check"][..], &["check", "--rebuild"]] {
+        let check = system_tests::daemon::roost(&[how, &["--data", daemon.data().to_str().unwrap()]].concat(), "");
+        let said = (String::from_utf8_lossy(&check.stdout), String::from_utf8_lossy(&check.stderr));
+        assert!(check.status.success(), "{said:?}");
+    }
+    daemon.start_again();
+    ledger.assert_kept(daemon.reach(), &accounts);
 }
 
 #[test]

@@ -597,7 +597,7 @@ impl Catalogue {
     /// Opens the file, or makes an empty one where there is none that can be read.
     pub fn open(disk: Arc<dyn Disk>, name: &'static str, cache: usize) -> Result<Catalogue> {
         if name == FILE && disk.list(".")?.iter().any(|n| n == SUSPECT) {
-            tracing::warn!("reading the catalogue ended the program last time: it is rebuilt from the log");
+            tracing::warn!("the catalogue is not to be trusted: it is rebuilt from the log");
             disk.remove(FILE)?;
             disk.remove(SUSPECT)?;
         }
@@ -617,6 +617,12 @@ impl Catalogue {
             }
             other => other,
         }
+    }
+
+    /// The next opening throws it away.
+    pub fn distrust(&self) -> Result<()> {
+        self.disk.open(SUSPECT, true)?.sync()?;
+        Ok(self.disk.sync_names()?)
     }
 
     /// Throws it away and makes an empty one.

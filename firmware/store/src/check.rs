@@ -32,8 +32,17 @@ const SCRATCH: &str = "check.redb";
 /// Differences named one by one.
 const NAMED: usize = 1_000;
 
-/// Checks the log up to `end` against the catalogue as it was then. One line per fault.
-pub fn check(shared: &Shared, end: Position, view: &ReadTransaction) -> Result<Vec<String>> {
+/// What is not as it should be, one line per fault.
+#[derive(Debug, Default)]
+pub struct Faults {
+    /// Of the log: damaged records, and messages that cannot be read.
+    pub log: Vec<String>,
+    /// Of the catalogue: it is not what the log amounts to.
+    pub catalogue: Vec<String>,
+}
+
+/// Checks the log up to `end` against the catalogue as it was then.
+pub fn check(shared: &Shared, end: Position, view: &ReadTransaction) -> Result<Faults> {
     let disk = shared.segments.disk();
     disk.remove(SCRATCH)?;
     let scratch = Catalogue::open(disk.clone(), SCRATCH, shared.options.cache)?;
@@ -43,8 +52,8 @@ pub fn check(shared: &Shared, end: Position, view: &ReadTransaction) -> Result<V
     faults
 }
 
-fn compare(shared: &Shared, end: Position, view: &ReadTransaction, scratch: &Catalogue) -> Result<Vec<String>> {
-    let mut faults = Vec::new();
+fn compare(shared: &Shared, end: Position, view: &ReadTransaction, scratch: &Catalogue) -> Result<Faults> {
+    let mut damaged = Vec::new();
     scratch.progress(shared.segments.store())?;
     // what came before the last snapshot may have been given back
     if let Some(snapshot) = snapshot::find(&shared.segments)? {
@@ -53,11 +62,12 @@ fn compare(shared: &Shared, end: Position, view: &ReadTransaction, scratch: &Cat
     let begin = scratch.progress(shared.segments.store())?;
     let mut scanner = Scanner::new(shared.segments.clone(), begin.end, begin.lsn, Some(end))?.thorough();
     while apply_batch(scratch, &mut scanner, None)? > 0 {}
-    faults.extend(scanner.damage().iter().map(|d| d.to_string()));
+    damaged.extend(scanner.damage().iter().map(|d| d.to_string()));
     let without = without_dictionary(shared, end)?;
-    faults.extend(without.iter().map(|(number, what)| format!("the {what} of log segment {number} is damaged")));
+    damaged.extend(without.iter().map(|(number, what)| format!("the {what} of log segment {number} is damaged")));
     let segments = without.into_keys().collect();
-    faults.extend(unreadable(shared, view, begin.end, scanner.damage(), &segments)?);
+    damaged.extend(unreadable(shared, view, begin.end, scanner.damage(), &segments)?);
+    let mut faults = Vec::new();
     let rebuilt = scratch.view()?;
     let both = Both { have: view, rebuilt: &rebuilt };
     let plain = |a: &[u8], b: &[u8]| a == b;
@@ -87,7 +97,7 @@ fn compare(shared: &Shared, end: Position, view: &ReadTransaction, scratch: &Cat
     if (have.messages, have.message_bytes) != (sum.messages, sum.message_bytes) {
         faults.push("the catalogue's totals are not those of the log".into());
     }
-    Ok(faults)
+    Ok(Faults { log: damaged, catalogue: faults })
 }
 
 /// The floor of `\Recent` is not logged.

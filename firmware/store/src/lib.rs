@@ -344,6 +344,19 @@ impl Store {
     }
     /// Verifies every record's crc and the catalogue against the log; one line per fault found, empty if all is well.
     pub fn check(&self) -> Result<Vec<String>> {
+        let faults = self.faults()?;
+        Ok(faults.log.into_iter().chain(faults.catalogue).collect())
+    }
+    /// Verifies as [`Store::check`] does and, if the log is whole, has the catalogue made anew from it when the store is opened next.
+    /// Answers what is damaged in the log, one line per fault: then the catalogue stays, for it may know what the log has lost.
+    pub fn rebuild_when_opened(&self) -> Result<Vec<String>> {
+        let damaged = self.faults()?.log;
+        if damaged.is_empty() {
+            self.inner.shared.catalogue.distrust()?;
+        }
+        Ok(damaged)
+    }
+    fn faults(&self) -> Result<check::Faults> {
         let shared = &self.inner.shared;
         // meanwhile nothing is given back
         let _all = shared.segments.pin([0]);

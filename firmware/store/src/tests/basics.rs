@@ -383,3 +383,36 @@ fn a_modseq_is_not_told_twice() {
     }
     assert!(told.is_sorted_by(|a, b| a < b), "{told:?}");
 }
+
+#[test]
+fn the_catalogue_is_made_anew_when_asked_for_unless_the_log_is_damaged() {
+    let dir = tempfile::tempdir().unwrap();
+    let open = || Store::open(dir.path(), Options::default()).unwrap();
+    let store = open();
+    let inbox = inbox(&store);
+    let kept = put(&store, inbox, b"Subject: kept\r\n\r\n");
+    // stays as it is when it is compressed
+    let noise: Vec<u8> = (0u32..200).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    let lost = put(&store, inbox, &noise);
+    let txn = store.inner.shared.catalogue.write().unwrap();
+    txn.open_table(crate::pages::MESSAGES).unwrap().pop_last().unwrap();
+    txn.commit().unwrap();
+    assert!(!store.check().unwrap().is_empty());
+    assert_eq!(store.rebuild_when_opened().unwrap(), Vec::<String>::new());
+    store.close().unwrap();
+    let store = open();
+    assert_eq!(store.check().unwrap(), Vec::<String>::new());
+    assert_eq!(get(&store, inbox, kept), b"Subject: kept\r\n\r\n");
+    assert_eq!(get(&store, inbox, lost), noise);
+    put(&store, inbox, b"shows that what came before was durable");
+    // an octet of a message, while the catalogue knows it
+    let log = dir.path().join(crate::segment::path(1));
+    let mut bytes = std::fs::read(&log).unwrap();
+    let at = bytes.windows(8).rposition(|word| *word == noise[8..16]).unwrap();
+    bytes[at] ^= 1;
+    std::fs::write(&log, bytes).unwrap();
+    assert!(!store.rebuild_when_opened().unwrap().is_empty());
+    store.close().unwrap();
+    let store = open();
+    assert_eq!(store.messages(inbox, Uid::MIN..=Uid::MAX, usize::MAX).unwrap().len(), 3);
+}
