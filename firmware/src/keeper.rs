@@ -17,6 +17,7 @@ use board::slots::Slots;
 use board::watchdog::{INTERVAL as TICK, Watchdog};
 use embedded_svc::io::Write as _;
 use embedded_svc::ota::{Ota, OtaUpdate};
+use rustix::system::RebootCommand;
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::io::{BufReader, Read};
@@ -65,6 +66,10 @@ pub enum Order {
     Repair,
     /// The box restarts and erases its data.
     Afresh,
+    /// The box restarts.
+    Restart,
+    /// The box switches itself off.
+    PowerOff,
     /// The octets of the data partition; they follow the answer, to the end of the stream.
     Partition,
 }
@@ -197,13 +202,19 @@ fn end_daemon() -> Result<(), String> {
     rustix::process::kill_process(pid, rustix::process::Signal::KILL).map_err(|e| e.to_string())
 }
 
-/// Restarts in good order; by force if that does not come about. Does not return unless even that failed.
+/// Restarts, as [`end_machine`] does.
 fn restart() -> std::io::Error {
-    if std::process::Command::new("/sbin/reboot").status().is_ok_and(|status| status.success()) {
+    end_machine("/sbin/reboot", RebootCommand::Restart)
+}
+
+/// Ends what the machine does by a program, in good order; by force if that does not come about. Does not return unless even that
+/// failed.
+fn end_machine(program: &str, by_force: RebootCommand) -> std::io::Error {
+    if std::process::Command::new(program).status().is_ok_and(|status| status.success()) {
         std::thread::sleep(limits::RESTART);
     }
     rustix::fs::sync();
-    match rustix::system::reboot(rustix::system::RebootCommand::Restart) {
+    match rustix::system::reboot(by_force) {
         Ok(()) => std::io::ErrorKind::Interrupted.into(),
         Err(e) => e.into(),
     }
@@ -258,11 +269,15 @@ fn serve(listener: &UnixListener, slots: &Shared, set_clock: SetClock, say: Say)
         std::thread::spawn(move || {
             match answer(&stream, &slots, set_clock) {
                 Ok(None) => {}
-                Ok(Some(done)) => {
+                Ok(Some((done, ending))) => {
                     say(&format!("keeper: {done}"));
                     // Whoever asked hears the answer before the network goes.
                     std::thread::sleep(limits::LAST_WORD);
-                    say(&format!("keeper: {}", restart()));
+                    let failed = match ending {
+                        Ending::Restart => restart(),
+                        Ending::PowerOff => end_machine("/sbin/poweroff", RebootCommand::PowerOff),
+                    };
+                    say(&format!("keeper: {failed}"));
                 }
                 Err(why) => say(&format!("keeper: {why}")),
             }
@@ -271,8 +286,18 @@ fn serve(listener: &UnixListener, slots: &Shared, set_clock: SetClock, say: Say)
     }
 }
 
-/// Carries out one order; what was done, if the box has to restart for it.
-fn answer(stream: &UnixStream, slots: &Shared, set_clock: SetClock) -> Result<Option<String>, String> {
+/// How the box ends what it does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    Restart,
+    PowerOff,
+}
+
+/// What was done for which the box has to end what it does, and how.
+type Done = Option<(String, Ending)>;
+
+/// Carries out one order.
+fn answer(stream: &UnixStream, slots: &Shared, set_clock: SetClock) -> Result<Done, String> {
     let limited = stream.set_read_timeout(Some(limits::KEEPER)).and(stream.set_write_timeout(Some(limits::KEEPER)));
     limited.map_err(|e| e.to_string())?;
     let mut reader = BufReader::with_capacity(64 * 1024, stream);
@@ -283,14 +308,19 @@ fn answer(stream: &UnixStream, slots: &Shared, set_clock: SetClock) -> Result<Op
         Order::SetTime { unix_ms } => believable(unix_ms).and_then(set_clock).map(|()| String::new()),
         Order::Repair => mend(slots, Mend::Repair, "the box restarts and repairs its data"),
         Order::Afresh => mend(slots, Mend::Afresh, "the box restarts and erases its data"),
+        Order::Restart => Ok("the box restarts, as the owner asked".to_owned()),
+        Order::PowerOff => Ok("the box switches itself off, as the owner asked".to_owned()),
         Order::Partition => return send_partition(stream, Path::new(PARTITION)).map(|()| None),
     };
     match done {
         Ok(line) => {
             // Done is done, also if nobody is there any more to hear of it.
             let heard = reply(stream, &Answer::Line(line.clone())).and_then(|()| reply(stream, &Answer::Done));
-            let restarts = matches!(order, Order::Install | Order::Repair | Order::Afresh);
-            if restarts { Ok(Some(line)) } else { heard.map(|()| None) }
+            match order {
+                Order::Install | Order::Repair | Order::Afresh | Order::Restart => Ok(Some((line, Ending::Restart))),
+                Order::PowerOff => Ok(Some((line, Ending::PowerOff))),
+                Order::Status | Order::SetTime { .. } | Order::Partition => heard.map(|()| None),
+            }
         }
         Err(why) => {
             // Who sent the update knows that it is about it.
@@ -456,7 +486,7 @@ pub mod tests {
     }
 
     /// Gives an order over a socket; what the keeper did, and what it said.
-    fn ask(slots: &Shared, order: &Order, follows: &[u8]) -> (Result<Option<String>, String>, Vec<Answer>) {
+    fn ask(slots: &Shared, order: &Order, follows: &[u8]) -> (Result<Done, String>, Vec<Answer>) {
         let (ours, theirs) = UnixStream::pair().unwrap();
         let slots = slots.clone();
         let keeper = std::thread::spawn(move || answer(&theirs, &slots, pretend));
@@ -489,11 +519,22 @@ pub mod tests {
     }
 
     #[test]
+    fn the_box_ends_as_it_is_asked_to() {
+        let folder = tempfile::tempdir().unwrap();
+        let (slots, _) = slots(folder.path());
+        for (order, ending) in [(Order::Restart, Ending::Restart), (Order::PowerOff, Ending::PowerOff)] {
+            let (done, said) = ask(&slots, &order, b"");
+            assert_eq!(done.unwrap().unwrap().1, ending);
+            assert!(matches!(said.as_slice(), [Answer::Line(_), Answer::Done]), "told before it happens: {said:?}");
+        }
+    }
+
+    #[test]
     fn an_update_over_the_socket_is_installed_and_told_of() {
         let folder = tempfile::tempdir().unwrap();
         let (slots, key) = slots(folder.path());
         let (done, said) = ask(&slots, &Order::Install, &bundle(&key));
-        assert!(done.unwrap().unwrap().contains("version 2.0"));
+        assert!(matches!(done, Ok(Some((line, Ending::Restart))) if line.contains("version 2.0")));
         assert!(matches!(said.as_slice(), [Answer::Line(_), Answer::Done]));
         let (done, said) = ask(&slots, &Order::Status, b"");
         assert_eq!(done, Ok(None));

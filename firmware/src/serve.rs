@@ -239,6 +239,7 @@ fn pages(
         time: web_time(time),
         updates: web_updates(),
         networking: web_networking(),
+        power: web_power(),
         trouble: None,
     };
     web_ui::serve(context, private_socket(socket)?).map_err(|e| format!("setup pages: {e}"))
@@ -297,6 +298,18 @@ fn web_networking() -> web_ui::Networking {
         go_back: Box::new(move || order(&network::Order::GoBack)),
         scan: Box::new(network::scan),
     }
+}
+
+/// How the pages end what the machine does.
+fn web_power() -> web_ui::Power {
+    let end = |ending| {
+        let order = match ending {
+            web_ui::Ending::Off => keeper::Order::PowerOff,
+            web_ui::Ending::Restart => keeper::Order::Restart,
+        };
+        keeper::order(&order, std::io::empty(), &mut |_| {})
+    };
+    web_ui::Power { possible: Box::new(is_board), end: Box::new(end) }
 }
 
 /// The names of this machine, for its certificate.

@@ -124,6 +124,7 @@ impl Trouble {
             time: web_ui::Time { known: Box::new(|| None), ask: Box::new(|| ()) },
             updates: web_ui::Updates::default(),
             networking: web_ui::Networking::default(),
+            power: web_ui::Power::default(),
             trouble: Some(web_ui::Trouble {
                 why: self.why.clone(),
                 downloads: downloads(&options.data),

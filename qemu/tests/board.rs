@@ -3,7 +3,7 @@
 #![allow(clippy::expect_used, reason = "helpers of tests")]
 
 use qemu::{Board, Cache, Disk, Image, Network, Options};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -129,6 +129,29 @@ fn a_power_cut_loses_what_was_not_flushed_and_nothing_else() {
     assert_ne!(board.run("cat /data/late").expect("the shell answers").status, 0, "the cut has no teeth");
     board.power_off().expect("it shuts down");
     assert_clean(&disk);
+}
+
+#[test]
+fn the_owner_switches_it_off() {
+    let image = image();
+    let scratch = Scratch::new("off");
+    let disk = scratch.disk(&image, GIB);
+    // The keeper takes orders on a board with slots only.
+    let options = Options { kernel_arguments: "roost.slot=a".into(), ..Options::default() };
+    let mut board = boot(&image, &disk, &options);
+    let line = board.wait_for_any(0, &["Setup code:"], PATIENCE).expect("the console shows it").text;
+    let address = format!("127.0.0.1:{}", board.port(443).expect("a port"));
+    let client = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/clients/power.py");
+    let mut owner = Command::new("python3");
+    owner.args(["-B".as_ref(), client.as_os_str()]).args([&address, line.rsplit(' ').next().expect("a code")]);
+    let owner = owner.output().expect("python3");
+    assert!(owner.status.success(), "{}", String::from_utf8_lossy(&owner.stderr));
+    board.wait_until_off(PATIENCE).expect("it is off by itself");
+    assert!(board.console().iter().any(|line| line.text.contains("switches itself off")), "the console says why");
+    assert_clean(&disk);
+    // What the owner set up is there, so no code is shown any more.
+    let board = boot(&image, &disk, &options);
+    assert!(!board.console().iter().any(|line| line.text.contains("Setup code:")));
 }
 
 #[test]

@@ -113,6 +113,19 @@ async function wifi(page) {
   watch.expect(!(await page.content()).includes(PASSWORD), "a page shows the password");
 }
 
+async function power(page) {
+  await open(page, "/status");
+  await watch.press(page, "Restart or switch off");
+  at(page, "/power");
+  await watch.look(page, "power");
+  await watch.press(page, "Restart");
+  watch.expect(await page.getByRole("heading", { name: "The box restarts" }).isVisible(), "it does not say that it restarts");
+  await open(page, "/power");
+  await watch.press(page, "Switch off");
+  watch.expect(await page.getByRole("heading", { name: "The box switches itself off" }).isVisible(), "it does not say that it goes off");
+  await watch.look(page, "power-off");
+}
+
 const { browser, newPage } = await launch(watch, new URL(base).origin);
 try {
   const page = await newPage();
@@ -120,6 +133,7 @@ try {
   await update(page);
   await network(page);
   await wifi(page);
+  await power(page);
 } catch (error) {
   watch.problems.push(String(error.stack ?? error));
 } finally {

@@ -46,6 +46,7 @@ fn context(port: u16) -> Context {
         time: web_ui::Time { known: Box::new(|| None), ask: Box::new(|| ()) },
         updates: updates(),
         networking: networking(),
+        power: web_ui::Power { possible: Box::new(|| true), end: Box::new(|_| Ok(())) },
         trouble: (std::env::args().nth(2).as_deref() == Some("trouble")).then(trouble),
     }
 }

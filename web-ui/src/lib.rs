@@ -49,6 +49,8 @@ pub struct Context {
     pub updates: Updates,
     /// The network, where it is ours to change.
     pub networking: Networking,
+    /// Switching off and restarting.
+    pub power: Power,
     /// What is wrong, on a box that cannot open its data: then there is one page about that and no other.
     pub trouble: Option<Trouble>,
 }
@@ -131,6 +133,36 @@ impl Default for Networking {
             confirm: Box::new(move || Err(no())),
             go_back: Box::new(move || Err(no())),
             scan: Box::new(move || Err(no())),
+        }
+    }
+}
+
+/// Ends what the machine does, in good order.
+pub struct Power {
+    /// Whether that is ours to do.
+    pub possible: Box<dyn Fn() -> bool + Send + Sync>,
+    /// Does it, soon after it has returned; the error says why not.
+    pub end: Box<EndMachine>,
+}
+
+/// Ends what the machine does, or says why not.
+pub type EndMachine = dyn Fn(Ending) -> Result<(), String> + Send + Sync;
+
+/// How it ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// The machine is off.
+    Off,
+    /// It starts again.
+    Restart,
+}
+
+/// A machine that is switched off by other means.
+impl Default for Power {
+    fn default() -> Power {
+        Power {
+            possible: Box::new(|| false),
+            end: Box::new(|_| Err("this machine is switched off by other means".into())),
         }
     }
 }

@@ -14,6 +14,7 @@ pub(crate) mod machine;
 pub(crate) mod network;
 pub(crate) mod password;
 pub(crate) mod people;
+pub(crate) mod power;
 pub(crate) mod status;
 pub(crate) mod time;
 pub(crate) mod trouble;

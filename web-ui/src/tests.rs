@@ -4,6 +4,7 @@ mod abuse;
 mod browser;
 mod network;
 mod owner;
+mod power;
 mod setup;
 mod socket;
 mod time;
@@ -12,7 +13,7 @@ mod update;
 
 use crate::clock::Clock;
 use crate::site::Site;
-use crate::{Context, Networking, Ports, Time, Updates};
+use crate::{Context, Networking, Ports, Power, Time, Updates};
 use board::FakeBoard;
 use settings::Settings;
 use std::sync::{Arc, Mutex};
@@ -52,6 +53,7 @@ pub(crate) fn context() -> Context {
         time: Time { known: Box::new(|| None), ask: Box::new(|| ()) },
         updates: Updates::default(),
         networking: Networking::default(),
+        power: Power::default(),
         trouble: None,
     }
 }

@@ -24,6 +24,7 @@ fn context() -> Context {
         time: web_ui::Time { known: Box::new(|| None), ask: Box::new(|| ()) },
         updates: web_ui::Updates::default(),
         networking: web_ui::Networking::default(),
+        power: web_ui::Power::default(),
         trouble: None,
     }
 }

@@ -32,6 +32,8 @@ struct Page<'a> {
     updates: bool,
     /// Its network can be changed.
     networking: bool,
+    /// It can be switched off from here.
+    power: bool,
 }
 
 pub(crate) fn show(site: &Site, visit: &Visit) -> Result<Answer, Fault> {
@@ -66,5 +68,6 @@ pub(crate) fn show(site: &Site, visit: &Visit) -> Result<Answer, Fault> {
         fingerprint: &site.fingerprint,
         updates: (site.context.updates.possible)(),
         networking: (site.context.networking.look)().is_ok(),
+        power: (site.context.power.possible)(),
     })
 }
