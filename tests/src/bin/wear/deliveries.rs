@@ -32,6 +32,9 @@ pub fn deliver(report: &mut Report, rig: &mut Rig, load: &Load, again: &str) -> 
     if let Some(log) = cost.syncs {
         report.put(&name, "fdatasync per mail", syncs, log as f64 / count);
     }
+    if let Some(memory) = cost.memory {
+        report.put(&name, "MB of memory of the daemon", "", memory as f64 / 1e6);
+    }
     eprintln!("wear: {:.0} mails in a second", count / seconds);
     Ok(())
 }

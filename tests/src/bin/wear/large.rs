@@ -23,10 +23,10 @@ pub fn run(report: &mut Report, rig: &mut Rig, gigabytes: u64) -> Result<(), Str
             octets += rig.deliver(&Load { mail: Mail::Whole, numbers: next..next + STEP, parallel: 8 })?;
             next += STEP;
         }
-        // what so many senders at a time take is another matter
+        memory(report, rig, "eight senders at a time")?;
         rig.measure(|_| Ok(()))?;
         ask(&mut rig.server.open(0, "INBOX")?, "FETCH 1:* (FLAGS)")?;
-        memory(report, rig)?;
+        memory(report, rig, "two mails and FETCH of all flags")?;
         power_cut(report, rig, next, &format!(", {size} GB"))?;
     }
     let mut wire = rig.server.open(0, "INBOX")?;

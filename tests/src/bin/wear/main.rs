@@ -111,7 +111,7 @@ impl Wear {
 
     fn peers(&mut self, dovecot: &Dovecot) -> usize {
         self.report.setting.push(format!("the peer: {}, on the appliance's file system", dovecot.name));
-        let mut faults = 0;
+        let mut faults = self.like_the_peer();
         for (driver, zstd) in LAYOUTS {
             if self.options.peers.iter().any(|peer| peer == driver) {
                 let name = format!("{driver}{}", if zstd { " zstd" } else { "" });
@@ -155,6 +155,24 @@ impl Wear {
         Ok(())
     }
 
+    /// Changes to as many messages as the peer has: what a stop writes weighs more on few.
+    fn like_the_peer(&mut self) -> usize {
+        let messages = self.options.peer_messages;
+        self.report.column(&format!("Roost, {}, {messages} messages", Format::Xfs.name()));
+        let work = |wear: &mut Wear| {
+            let mut rig = Rig::new(&wear.place, &Subject::Roost, Format::Xfs)?;
+            rig.deliver(&Load { mail: Mail::Whole, numbers: 0..messages, parallel: 1 })?;
+            changes::run(&mut wear.report, &mut rig, messages * 9 / 10)
+        };
+        match work(self) {
+            Ok(()) => 0,
+            Err(why) => {
+                self.report.remark(format!("FAILED: Roost with {messages} messages: {why}"));
+                1
+            }
+        }
+    }
+
     fn whole(&mut self, subject: &Subject, format: Format) -> Result<(), String> {
         let (mut rig, messages) = self.rig(subject, format)?;
         deliveries::deliver(
@@ -166,7 +184,7 @@ impl Wear {
         // Some went to the other account.
         changes::run(&mut self.report, &mut rig, messages * 9 / 10)?;
         if matches!(subject, Subject::Roost) {
-            rest::memory(&mut self.report, &rig)?;
+            rest::memory(&mut self.report, &rig, "EXPUNGE one by one")?;
             rest::power_cut(&mut self.report, &mut rig, messages, "")?;
             if self.options.idle > 0 {
                 rest::idle(&mut self.report, &mut rig, self.options.idle)?;

@@ -111,12 +111,12 @@ impl Waiting {
     }
 }
 
-/// Memory of the daemon now, after its work.
-pub fn memory(report: &mut Report, rig: &Rig) -> Result<(), String> {
+/// Memory of the daemon now, which depends on what it did since its start.
+pub fn memory(report: &mut Report, rig: &Rig, since: &str) -> Result<(), String> {
     let (_, messages) = rig.live()?;
     if let Some((now, most)) = rig.server.memory() {
-        let name = format!("memory of the daemon, {messages} messages");
-        report.put(&format!("{name}: after the work"), "MB", "≤ 24 (store)", now as f64 / 1e6);
+        let name = format!("memory of the daemon, {messages} messages, since its start {since}");
+        report.put(&name, "MB", "", now as f64 / 1e6);
         report.put(&format!("{name}: at most"), "MB", "", most as f64 / 1e6);
     }
     Ok(())

@@ -71,8 +71,10 @@ pub struct Cost {
     pub soon: Counters,
     /// To the end: the server stopped in good order, the file system unmounted.
     pub all: Counters,
-    /// Flushes of our store's log, to the last acknowledgement.
+    /// Flushes of our store's log and catalogue, to the last acknowledgement.
     pub syncs: Option<u64>,
+    /// What our daemon held then, octets.
+    pub memory: Option<u64>,
 }
 
 /// The server on its device.
@@ -101,14 +103,19 @@ impl Rig {
     /// Does a piece of work and stops, unmounts, mounts and starts everything after it.
     pub fn measure(&mut self, work: impl FnOnce(&mut Rig) -> Result<(), String>) -> Result<Cost, String> {
         self.warm_up()?;
-        let counters = |rig: &Rig| ["log_syncs", "log_bytes", "catalogue_bytes"].map(|name| rig.server.counter(name));
+        let counters = |rig: &Rig| {
+            ["log_syncs", "log_bytes", "catalogue_bytes", "checkpoints"].map(|name| rig.server.counter(name))
+        };
         let first = counters(self);
         let before = self.device.counters()?;
         work(self)?;
         let last = counters(self);
         let soon = self.device.counters()?.since(before);
-        let syncs = last[0].zip(first[0]).map(|(after, before)| after - before);
-        if let ([_, Some(log), Some(catalogue)], [_, Some(log_before), Some(catalogue_before)]) = (last, first) {
+        let memory = self.server.memory().map(|(now, _)| now);
+        let more = |at: usize| last[at].zip(first[at]).map(|(after, before)| after - before);
+        // redb flushes what a checkpoint is made of, and then what makes it count
+        let syncs = more(0).zip(more(3)).map(|(log, checkpoints)| log + 2 * checkpoints);
+        if let ([_, Some(log), Some(catalogue), _], [_, Some(log_before), Some(catalogue_before), _]) = (last, first) {
             let (log, catalogue) = (log - log_before, catalogue - catalogue_before);
             eprintln!("wear: log {log} B, catalogue {catalogue} B; the device {soon:?}");
         }
@@ -117,7 +124,7 @@ impl Rig {
         let all = self.device.counters_now()?.since(before);
         self.device.mount()?;
         self.server.start()?;
-        Ok(Cost { soon, all, syncs })
+        Ok(Cost { soon, all, syncs, memory })
     }
 
     /// Waits until our store has done what it does beside its work, such as giving space back.
