@@ -15,7 +15,7 @@ use std::time::Duration;
 pub const HELP: &str = "\
 Roost holds a household's mail and serves it to every mail program on the LAN.
 
-  roost serve --data DIR [--port-offset N] [--listen ADDRESS] [--trouble DIR]
+  roost serve --data DIR [--port-offset N] [--listen ADDRESS] [--trouble DIR] [--endurance-tb TERABYTES]
   roost account add ADDRESS --password-stdin --data DIR
   roost account list --data DIR
   roost account remove ADDRESS --data DIR
@@ -34,7 +34,8 @@ Roost holds a household's mail and serves it to every mail program on the LAN.
 Every port is its standard number plus N (--port-offset): imap 143, imaps 993, pop3 110, pop3s 995, smtp 25,
 submission 587, submissions 465, lmtp 24, http 80, https 443. ADDRESS of --listen is an IP address; by default
 every address of the machine. With --trouble, data that cannot be opened does not end `serve`: it serves a page that
-tells what is wrong and lets the mail be saved, and keeps what it needs for that in DIR. All commands but `serve` talk to the running daemon, or open the data themselves;
+tells what is wrong and lets the mail be saved, and keeps what it needs for that in DIR. --endurance-tb is what the card's
+maker promises that can be written to it; without, the estimate of its life goes by the size of the file system. All commands but `serve` talk to the running daemon, or open the data themselves;
 `rescue` needs nothing but the segments of a log (the folder `log` of the data, or a copy).";
 
 /// One thing to do.
@@ -104,7 +105,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, String
         [] => Ok(Command::Help),
         ["serve"] => {
             let (port_offset, listen, trouble) = (flags.port_offset, flags.listen, flags.trouble.clone());
-            Ok(Command::Serve(Options { data: data()?, port_offset, listen, trouble }))
+            Ok(Command::Serve(Options { data: data()?, port_offset, listen, trouble, endurance: flags.endurance }))
         }
         ["keep"] => {
             let confirm = flags.confirm.unwrap_or(limits::CONFIRM);
@@ -197,7 +198,9 @@ mod tests {
         assert_eq!((options.port_offset, options.data), (1000, PathBuf::from("d")));
         assert!(options.listen.is_some_and(|a| a.is_loopback()) && options.trouble.is_none());
         let Ok(Command::Serve(options)) = check("serve --data d --trouble t") else { panic!() };
-        assert_eq!(options.trouble, Some(PathBuf::from("t")));
+        assert_eq!((options.trouble, options.endurance), (Some(PathBuf::from("t")), None));
+        let Ok(Command::Serve(options)) = check("serve --data d --endurance-tb 1.5") else { panic!() };
+        assert_eq!(options.endurance, Some(1_500_000_000_000));
     }
 
     #[test]
@@ -226,6 +229,7 @@ mod tests {
             ("serve", "--data"),
             ("serve --data d --port-offset many", "many"),
             ("serve --data d --listen here", "here"),
+            ("serve --data d --endurance-tb 0", "--endurance-tb 0"),
             ("account add nobody --password-stdin --data d", "nobody"),
             ("account add a@b.example --data d", "--password-stdin"),
             ("dance --data d", "dance"),

@@ -35,7 +35,8 @@ pub enum Request {
     Import { account: Address },
     /// Verifies everything; if asked to and the log is whole, the catalogue is made anew at the next start.
     Check { rebuild: bool },
-    /// The store's counters, and an estimate of the card's life from the octets that its maker promises.
+    /// The store's counters, and an estimate of the card's life from the octets that its maker promises; those that the daemon was
+    /// told if none are named.
     Stats { endurance: Option<u64> },
     /// Whether the store takes mail; name and password for one login from this machine, if there is an account.
     Probe,
@@ -237,6 +238,7 @@ impl Desk<'_> {
             Request::Check { rebuild } => self.check(rebuild),
             Request::Probe => self.probe(),
             Request::Stats { endurance } => {
+                let endurance = endurance.or(self.house.endurance);
                 let stats = endurance::with_estimates(&self.house.store.stats(), endurance);
                 self.line(stats.map_err(|e| e.to_string())?.to_string())
             }

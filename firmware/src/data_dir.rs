@@ -14,6 +14,8 @@ pub struct House {
     pub settings: Arc<settings::Settings>,
     /// The time.
     pub clock: Arc<Clock>,
+    /// Octets that the maker of its card promises can be written to it, if the daemon was told.
+    pub endurance: Option<u64>,
 }
 
 /// Where things lie.
@@ -90,7 +92,7 @@ impl DataDir {
         })?;
         let file = self.0.join("settings.redb");
         let settings = settings::Settings::open(&file).map_err(|e| format!("{}: {e}", file.display()))?;
-        Ok(House { store, settings: Arc::new(settings), clock: Arc::new(Clock::open(&self.clock())) })
+        Ok(House { store, settings: Arc::new(settings), clock: Arc::new(Clock::open(&self.clock())), endurance: None })
     }
 }
 

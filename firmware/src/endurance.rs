@@ -15,6 +15,11 @@ fn by_size(disk_bytes: u64) -> Option<u64> {
     (disk_bytes > 0).then(|| disk_bytes.saturating_mul(CYCLES) / INSIDE)
 }
 
+/// Octets that the store's device can be given in its life: what its maker promises, if somebody said so, or by its size.
+pub fn rating(stats: &Stats, promised: Option<u64>) -> Option<u64> {
+    promised.or_else(|| by_size(stats.disk_bytes))
+}
+
 /// Octets written for each octet of mail that came, since the store was made.
 pub fn amplification(lifetime: &Lifetime) -> Option<f64> {
     (lifetime.received_bytes > 0).then(|| lifetime.written_bytes as f64 / lifetime.received_bytes as f64)
@@ -27,20 +32,19 @@ fn years(lifetime: &Lifetime, rated: u64) -> Option<f64> {
     (lifetime.open_seconds >= EARLY && rate > 0.0).then(|| left / rate / (365.25 * 86_400.0))
 }
 
-/// Years that the store's device lasts if all goes on as until now. `rated`: octets that its maker promises.
-pub fn estimate(stats: &Stats, rated: Option<u64>) -> Option<f64> {
-    years(&stats.lifetime, rated.or_else(|| by_size(stats.disk_bytes))?)
+/// Years that the store's device lasts if all goes on as until now. `promised`: octets that its maker promises.
+pub fn estimate(stats: &Stats, promised: Option<u64>) -> Option<f64> {
+    years(&stats.lifetime, rating(stats, promised)?)
 }
 
 /// The counters with what follows from them.
-pub fn with_estimates(stats: &Stats, rated: Option<u64>) -> serde_json::Result<Value> {
-    let rated = rated.or_else(|| by_size(stats.disk_bytes));
+pub fn with_estimates(stats: &Stats, promised: Option<u64>) -> serde_json::Result<Value> {
     let round = |n: Option<f64>| n.map(|n| (n * 100.0).round() / 100.0);
     let mut all = serde_json::to_value(stats)?;
     if let Some(fields) = all.as_object_mut() {
         fields.insert("amplification".into(), json!(round(amplification(&stats.lifetime))));
-        fields.insert("rated_endurance_bytes".into(), json!(rated));
-        fields.insert("card_life_years".into(), json!(round(estimate(stats, rated))));
+        fields.insert("rated_endurance_bytes".into(), json!(rating(stats, promised)));
+        fields.insert("card_life_years".into(), json!(round(estimate(stats, promised))));
     }
     Ok(all)
 }

@@ -6,8 +6,8 @@ use board::Board;
 use std::fmt::Display;
 use store::Stats;
 
-/// The text for these counters.
-pub fn render(stats: &Stats, guests: &Guests, board: &dyn Board) -> String {
+/// The text for these counters. `endurance`: octets that the card's maker promises.
+pub fn render(stats: &Stats, endurance: Option<u64>, guests: &Guests, board: &dyn Board) -> String {
     let mut text = String::new();
     let mut counter = |name: &str, unit: &str, help: &str, value: u64| {
         let unit_line = if unit.is_empty() { String::new() } else { format!("# UNIT roost_{name} {unit}\n") };
@@ -31,17 +31,26 @@ pub fn render(stats: &Stats, guests: &Guests, board: &dyn Board) -> String {
     gauge(&mut text, "messages", "", "Messages held, copies counted.", stats.messages);
     gauge(&mut text, "message_bytes", "bytes", "Sizes of the messages held.", stats.message_bytes);
     gauge(&mut text, "connections", "", "Connections now.", guests.count());
-    if let Some(written) = endurance::amplification(&life) {
-        let help = "Octets written for each octet of mail, since the store was made.";
-        gauge(&mut text, "amplification", "", help, written);
-    }
-    if let Some(years) = endurance::estimate(stats, None) {
-        let help = "Years that a card of this size lasts at the rate until now.";
-        gauge(&mut text, "card_life_years", "years", help, years);
-    }
+    card(&mut text, stats, endurance);
     hardware(&mut text, board);
     text.push_str("# EOF\n");
     text
+}
+
+/// What the store costs its card, and how long that bears it.
+fn card(text: &mut String, stats: &Stats, promised: Option<u64>) {
+    if let Some(written) = endurance::amplification(&stats.lifetime) {
+        let help = "Octets written to log and catalogue for each octet of mail, since the store was made. Not counted: the metadata of the file system.";
+        gauge(text, "amplification", "", help, written);
+    }
+    if let Some(octets) = endurance::rating(stats, promised) {
+        let help = "Octets that the card can be given in its life: as its maker promises if the daemon was told (--endurance-tb), else by the size of the file system.";
+        gauge(text, "rated_endurance_bytes", "bytes", help, octets);
+    }
+    if let Some(years) = endurance::estimate(stats, promised) {
+        let help = "Years until the card was given what it is rated for, at the rate until now. Not counted: the metadata of the file system.";
+        gauge(text, "card_life_years", "years", help, years);
+    }
 }
 
 /// What is known of the hardware.
@@ -92,7 +101,7 @@ mod tests {
         let wear = Some(Wear { used: 30, reserve: Reserve::Normal });
         let disk = Disk { wear, faults: Some(0), written: Some(1 << 40), ..Disk::default() };
         board.hardware = Hardware { disk: Some(disk), temperature: Some(54_321), undervoltage: Some(true) };
-        let text = render(&Stats { deliveries: 7, ..Stats::default() }, &Guests::default(), &board);
+        let text = render(&Stats { deliveries: 7, ..Stats::default() }, None, &Guests::default(), &board);
         assert!(
             text.contains("# TYPE roost_deliveries counter\n") && text.contains("\nroost_deliveries_total 7\n"),
             "{text}"
@@ -102,12 +111,42 @@ mod tests {
             assert!(text.contains(&format!("\nroost_{sample}\n")), "{sample} is not in\n{text}");
         }
         board.hardware = Hardware::default();
-        let text = render(&Stats::default(), &Guests::default(), &board);
+        let text = render(&Stats::default(), None, &Guests::default(), &board);
         assert!(!text.contains("temperature") && text.contains("storage_bytes"), "what is not known is not there");
         assert!(text.ends_with("\n# EOF\n"));
         for sample in text.lines().filter(|l| !l.starts_with('#')) {
             let name = sample.split(' ').next().unwrap().trim_end_matches("_total");
             assert!(text.contains(&format!("# HELP {name} ")), "{sample}");
         }
+    }
+
+    #[test]
+    fn the_life_of_a_card_goes_by_its_rating() {
+        let board = board::FakeBoard::new([192, 168, 1, 5].into());
+        let render = |stats: &Stats, endurance| render(stats, endurance, &Guests::default(), &board);
+        // 0.25 GB a day
+        let lifetime =
+            store::Lifetime { written_bytes: 1_000_000_000, received_bytes: 2_000_000_000, open_seconds: 4 * 86_400 };
+        let stats = Stats { lifetime, disk_bytes: 8_000_000_000, ..Stats::default() };
+        let sample = |text: &str, name: &str| -> Option<f64> {
+            text.lines().find_map(|line| line.strip_prefix(&format!("roost_{name} "))).map(|n| n.parse().unwrap())
+        };
+        let text = render(&stats, Some(20_000_000_000_000));
+        assert_eq!(sample(&text, "amplification"), Some(0.5));
+        assert_eq!(sample(&text, "rated_endurance_bytes"), Some(2e13));
+        let years = sample(&text, "card_life_years").unwrap();
+        assert!((219.0..219.1).contains(&years), "{years}");
+        assert!(text.contains("# UNIT roost_rated_endurance_bytes bytes\n"));
+        assert_eq!(text.matches("Not counted: the metadata of the file system.").count(), 2);
+        // without a maker's promise it goes by the size
+        let text = render(&stats, None);
+        assert_eq!(sample(&text, "rated_endurance_bytes"), Some(1e12));
+        let years = sample(&text, "card_life_years").unwrap();
+        assert!((10.9..11.0).contains(&years), "{years}");
+        // and without a size there is no estimate, nor without a day
+        let text = render(&Stats { disk_bytes: 0, ..stats.clone() }, None);
+        assert!(!text.contains("rated_endurance") && !text.contains("card_life") && text.contains("amplification"));
+        let lifetime = store::Lifetime { open_seconds: 3_600, ..lifetime };
+        assert!(!render(&Stats { lifetime, ..stats }, None).contains("card_life"));
     }
 }

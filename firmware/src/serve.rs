@@ -31,6 +31,8 @@ pub struct Options {
     pub listen: Option<IpAddr>,
     /// Where there is room, in RAM, for a box that cannot open its data: it serves a page about that (`trouble`). Without, it ends.
     pub trouble: Option<PathBuf>,
+    /// Octets that the maker of its card promises can be written to it.
+    pub endurance: Option<u64>,
 }
 
 /// Runs the daemon; returns after a clean stop.
@@ -89,7 +91,7 @@ struct Parts {
 
 impl Parts {
     fn open(options: &Options, dir: &DataDir) -> Result<Parts, Unopened> {
-        let house = dir.open()?;
+        let house = House { endurance: options.endurance, ..dir.open()? };
         let board: Arc<dyn Board> = Arc::new(LinuxBoard::new(&options.data));
         let certificates = house
             .settings
@@ -227,6 +229,7 @@ fn pages(
 ) -> Result<web_ui::Server, String> {
     let (store, doomed) = (house.store.clone(), house.store.clone());
     let (guests, named, measured, listen) = (guests.clone(), board.clone(), board.clone(), options.listen);
+    let endurance = house.endurance;
     let context = web_ui::Context {
         settings: house.settings.clone(),
         board: board.clone(),
@@ -234,7 +237,7 @@ fn pages(
         authority_der: certificates.authority_der().to_vec(),
         ports: page_ports(options.port_offset),
         server_names: Box::new(move || reachable_names(certificate_names(&*named), listen)),
-        metrics: Box::new(move || metrics::render(&store.stats(), &guests, &*measured)),
+        metrics: Box::new(move || metrics::render(&store.stats(), endurance, &guests, &*measured)),
         health: Box::new(move || doomed.health().map_err(|e| e.to_string())),
         time: web_time(time),
         updates: web_updates(),

@@ -195,7 +195,13 @@ mod tests {
     use super::*;
 
     fn options(data: &Path, trouble: &Path) -> Options {
-        Options { data: data.to_path_buf(), port_offset: 0, listen: None, trouble: Some(trouble.to_path_buf()) }
+        Options {
+            data: data.to_path_buf(),
+            port_offset: 0,
+            listen: None,
+            trouble: Some(trouble.to_path_buf()),
+            endurance: None,
+        }
     }
 
     #[test]
