@@ -3,6 +3,8 @@
 
     read-log.py LOG-DIR OUT-DIR      makes OUT-DIR/ACCOUNT/MAILBOX/UID.eml (a / in a mailbox's name becomes a folder)
 
+What is damaged is named and left out; the exit status is then 1.
+
 Compressed bodies need Python 3.14, the zstandard module or the zstd command.
 """
 import base64, os, re, struct, subprocess, sys, tempfile
@@ -35,6 +37,10 @@ def unzstd(frame, dictionary, length):
         f.write(dictionary)
         f.flush()
         return subprocess.run(["zstd", "-dc", "-D", f.name], input=frame, stdout=subprocess.PIPE, check=True).stdout
+
+
+class Damaged(Exception):
+    pass
 
 
 class Fields:
@@ -165,11 +171,15 @@ class Log:
         if coding == 0:
             return data
         known = dict(s.dictionary for s in [*self.segments.values(), self.segments[segment]])
+        if coding not in known:
+            raise Damaged(f"dictionary {coding} is lost")
         return unzstd(data, known[coding], length)
 
     def part(self, place):
         segment, at = place
-        record = self.record(segment, at)
+        record = segment in self.segments and self.record(segment, at)
+        if not record or record[3] != 2:
+            raise Damaged(f"segment {segment}, octet {at}: no intact PART")
         message, position, coding, length = struct.unpack_from("<QQII", record[4])
         return self.inflate(segment, coding, length, record[4][24:])
 
@@ -255,6 +265,8 @@ class Mail:
 
 def body(log, mail, message):
     out = b""
+    if message not in mail.bodies:
+        raise Damaged("nothing says where it is")
     for place in mail.bodies[message]:
         octets = log.part(mail.shared.get(place["shared"][0], place["at"]) if place["shared"] else place["at"])
         if place["line"]:
@@ -279,12 +291,20 @@ def main(folder, target):
                 break
     for _, _, (_, _, account, kind, payload, _) in log.records(*start):
         mail.apply(account, kind, Fields(payload))
+    status = 0
     for (mailbox, uid), message in sorted(mail.messages.items()):
-        account, name = mail.boxes[mailbox]
+        account, name = mail.boxes.get(mailbox, (0, str(mailbox)))
+        try:
+            octets = body(log, mail, message)
+        except Damaged as why:
+            print(f"{account}/{name}/{uid}: {why}", file=sys.stderr)
+            status = 1
+            continue
         path = os.path.join(target, str(account), *[part.replace("..", "__") for part in name.split("/")], f"{uid}.eml")
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path, "wb") as f:
-            f.write(body(log, mail, message))
+            f.write(octets)
+    return status
 
 
-main(*sys.argv[1:])
+sys.exit(main(*sys.argv[1:]))
