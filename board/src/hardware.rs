@@ -1,7 +1,8 @@
 //! How the hardware is: wear and faults of the storage, heat, the power supply.
 //!
 //! What a device keeps to itself is not guessed. SD cards tell nothing of their wear. NVMe, SATA and USB disks tell it only to
-//! administrators: the keeper has them asked ([`crate::smart`]).
+//! administrators: the keeper has them asked ([`crate::smart`]). What goes wrong with any disk the kernel says in its log, which
+//! the keeper reads ([`crate::kernel_log`]).
 
 use heapless::String;
 
@@ -25,9 +26,20 @@ pub struct Disk {
     pub model: String<40>,
     /// How much of its life is used.
     pub wear: Option<Wear>,
-    /// Faults that the disk has counted, or the file system with the data since it was made.
+    /// Faults that the disk has counted in its life.
     pub faults: Option<u64>,
-    /// Octets that were written to the disk, or that the file system with the data has written, since it was made.
+    /// Octets that were written to it in its life.
+    pub written: Option<u64>,
+    /// What the kernel knows of it.
+    pub since_start: SinceStart,
+}
+
+/// What happened to a disk since the machine was started.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SinceStart {
+    /// Times that reading or writing failed, or that what was read was not what had been written.
+    pub faults: Option<u64>,
+    /// Octets that were written to it.
     pub written: Option<u64>,
 }
 

@@ -8,6 +8,7 @@ pub mod bundle;
 pub mod button;
 pub mod hardware;
 pub mod health;
+pub mod kernel_log;
 pub mod light;
 pub mod limits;
 pub mod mending;

@@ -89,9 +89,7 @@ fn ata(answer: &Value) -> Smart {
 
 /// The disk that has to be asked for what the folder lies on, if it is one that answers.
 pub fn disk_to_ask(folder: &std::path::Path) -> Option<PathBuf> {
-    let device = rustix::fs::stat(folder).ok()?.st_dev;
-    let (disk, _) = crate::linux::hardware::disk_of(std::path::Path::new("/"), device)?;
-    let name = disk.file_name()?.to_str()?;
+    let name = crate::kernel_log::disk_of(folder)?;
     (name.starts_with("nvme") || name.starts_with("sd")).then(|| PathBuf::from("/dev").join(name))
 }
 

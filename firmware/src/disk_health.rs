@@ -1,8 +1,9 @@
 //! Part of the keeper: has NVMe, SATA and USB disks tell of their wear, which they do only to administrators, and leaves their answer
-//! where the daemon can read it (`board::smart` understands it). smartctl asks; a machine without it tells nothing.
+//! where the daemon can read it (`board::smart` understands it). smartctl asks; a machine without it tells nothing. Of any disk the
+//! faults are counted that the kernel's log tells of (`board::kernel_log`).
 
 use crate::limits;
-use board::smart;
+use board::{kernel_log, smart};
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -10,6 +11,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
+
+const KERNEL_LOG: &str = "/dev/kmsg";
 
 /// Asks now and then, on a thread of its own, for the disk that holds the data.
 pub fn watch_disk(data: PathBuf) {
@@ -25,16 +28,51 @@ pub fn watch_disk(data: PathBuf) {
     });
 }
 
+/// Follows the kernel's log on a thread of its own, and counts what it says of the disk that holds the data.
+pub fn watch_log(data: PathBuf) {
+    thread::spawn(move || {
+        // Without data, the system is on the same disk.
+        let Some(disk) = kernel_log::disk_of(&data).or_else(|| kernel_log::disk_of(Path::new("/"))) else { return };
+        let counted = File::open(KERNEL_LOG).and_then(|log| count_faults(log, &disk, Path::new("/")));
+        if let Err(e) = counted {
+            tracing::debug!("{KERNEL_LOG}: {e}");
+        }
+    });
+}
+
+/// Counts for as long as there is a log, of which each read gives a record.
+fn count_faults(mut log: impl Read, disk: &str, root: &Path) -> io::Result<()> {
+    let (mut record, mut faults) = (vec![0; kernel_log::RECORD], 0_u64);
+    let tell = |faults: u64| leave(&root.join(kernel_log::FAULTS), faults.to_string().as_bytes());
+    tell(faults)?;
+    loop {
+        match log.read(&mut record) {
+            Ok(0) => return Ok(()),
+            Ok(n) if kernel_log::is_fault(&record[..n], disk) => {
+                faults += 1;
+                tell(faults)?;
+            }
+            Ok(_) => {}
+            // The kernel was faster and has overwritten some.
+            Err(e) if e.kind() == io::ErrorKind::BrokenPipe => {}
+            Err(e) => return Err(e),
+        }
+    }
+}
+
 /// Has the program ask the disk; its answer replaces the last one, whole.
 fn ask(program: &[&str], disk: &Path, root: &Path) -> io::Result<()> {
-    let answer = answer(program, disk)?;
-    let file = root.join(smart::ANSWER);
+    leave(&root.join(smart::ANSWER), &answer(program, disk)?)
+}
+
+/// Replaces a file that the daemon may read, whole.
+fn leave(file: &Path, bytes: &[u8]) -> io::Result<()> {
     let new = file.with_extension("new");
-    fs::create_dir_all(file.parent().unwrap_or(root))?;
+    fs::create_dir_all(file.parent().unwrap_or(file))?;
     let _ = fs::remove_file(&new);
     let mut to = File::options().write(true).create_new(true).mode(0o644).open(&new)?;
-    to.write_all(&answer)?;
-    fs::rename(&new, &file)
+    to.write_all(bytes)?;
+    fs::rename(&new, file)
 }
 
 fn answer(program: &[&str], disk: &Path) -> io::Result<Vec<u8>> {
@@ -94,6 +132,40 @@ mod tests {
         // more than any disk has to say
         ask(&shell("exec cat /dev/zero"), Path::new("/dev/sda"), root.path()).unwrap();
         assert_eq!(fs::metadata(&file).unwrap().len(), smart::ANSWER_SIZE);
+    }
+
+    /// A log that gives a record at a time, or an error.
+    struct Log(Vec<Result<&'static str, io::ErrorKind>>);
+
+    impl Read for Log {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            if self.0.is_empty() {
+                return Ok(0);
+            }
+            let record = self.0.remove(0)?;
+            buffer[..record.len()].copy_from_slice(record.as_bytes());
+            Ok(record.len())
+        }
+    }
+
+    #[test]
+    fn faults_are_counted_also_after_some_were_overwritten() {
+        let root = tempfile::tempdir().unwrap();
+        let told = || fs::read_to_string(root.path().join(kernel_log::FAULTS)).unwrap();
+        count_faults(Log(vec![]), "mmcblk0", root.path()).unwrap();
+        assert_eq!(told(), "0");
+        let fault = "3,1,2,-;I/O error, dev mmcblk0, sector 8 op 0x0:(READ) flags 0x0 phys_seg 1 prio class 2\n";
+        let lost = Err(io::ErrorKind::BrokenPipe);
+        let log = Log(vec![
+            Ok("6,0,1,-;hello\n"),
+            Ok(fault),
+            lost,
+            Ok(fault),
+            Err(io::ErrorKind::PermissionDenied),
+            Ok(fault),
+        ]);
+        let ended = count_faults(log, "mmcblk0", root.path());
+        assert_eq!((ended.unwrap_err().kind(), told().as_str()), (io::ErrorKind::PermissionDenied, "2"));
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 use crate::clock::RELEASED;
 use crate::control::{Answer, Wire, read_line, reply};
-use crate::disk_health::watch_disk;
+use crate::disk_health::{watch_disk, watch_log};
 use crate::front_panel::{Lamp, pattern, shine, watch_button};
 use crate::{limits, network, probe};
 use board::blocks::Device;
@@ -113,6 +113,7 @@ pub fn keep(options: &Options, say: Say) -> Result<(), String> {
     if slots.is_some() {
         watch_button(options.data.clone(), lamp.clone(), say);
         watch_disk(options.data.clone());
+        watch_log(options.data.clone());
     }
     watch(options, Health::new(patience(), on_trial), watchdog, (slots.as_ref(), &lamp), say)
 }

@@ -64,16 +64,18 @@ fn hardware(text: &mut String, board: &dyn Board) {
         gauge(text, "disk_life_used_ratio", "ratio", help, f64::from(wear.used) / 100.0);
     }
     if let Some(faults) = disk.faults {
-        gauge(text, "storage_faults", "", "Faults that the disk or the data's file system has counted.", faults);
+        gauge(text, "storage_faults", "", "Faults that the disk has counted in its life.", faults);
     }
     if let Some(written) = disk.written {
-        gauge(
-            text,
-            "storage_written_bytes",
-            "bytes",
-            "Octets written to the disk or the data's file system since it was made.",
-            written,
-        );
+        gauge(text, "storage_written_bytes", "bytes", "Octets written to the disk in its life.", written);
+    }
+    if let Some(faults) = disk.since_start.faults {
+        let help = "Times since the start that the disk failed, or gave back something else than was written.";
+        gauge(text, "storage_faults_since_start", "", help, faults);
+    }
+    if let Some(written) = disk.since_start.written {
+        let help = "Octets written to the disk since the start.";
+        gauge(text, "storage_written_since_start_bytes", "bytes", help, written);
     }
     if let Some(temperature) = hardware.temperature {
         let help = "Of the hottest place that is measured.";
@@ -93,13 +95,14 @@ fn gauge(text: &mut String, name: &str, unit: &str, help: &str, value: impl Disp
 #[cfg(test)]
 mod tests {
     use super::*;
-    use board::hardware::{Disk, Hardware, Reserve, Wear};
+    use board::hardware::{Disk, Hardware, Reserve, SinceStart, Wear};
 
     #[test]
     fn every_sample_has_its_type_and_the_text_ends() {
         let mut board = board::FakeBoard::new([192, 168, 1, 5].into());
         let wear = Some(Wear { used: 30, reserve: Reserve::Normal });
-        let disk = Disk { wear, faults: Some(0), written: Some(1 << 40), ..Disk::default() };
+        let since_start = SinceStart { faults: Some(1), written: Some(4096) };
+        let disk = Disk { wear, faults: Some(0), written: Some(1 << 40), since_start, ..Disk::default() };
         board.hardware = Hardware { disk: Some(disk), temperature: Some(54_321), undervoltage: Some(true) };
         let text = render(&Stats { deliveries: 7, ..Stats::default() }, None, &Guests::default(), &board);
         assert!(
@@ -107,7 +110,14 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("# UNIT roost_mail_bytes bytes\n"));
-        for sample in ["disk_life_used_ratio 0.3", "temperature_celsius 54.321", "undervoltage 1", "storage_faults 0"] {
+        for sample in [
+            "disk_life_used_ratio 0.3",
+            "temperature_celsius 54.321",
+            "undervoltage 1",
+            "storage_faults 0",
+            "storage_faults_since_start 1",
+            "storage_written_since_start_bytes 4096",
+        ] {
             assert!(text.contains(&format!("\nroost_{sample}\n")), "{sample} is not in\n{text}");
         }
         board.hardware = Hardware::default();

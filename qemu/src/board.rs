@@ -135,7 +135,7 @@ pub struct Board {
     shell: Mutex<Shell>,
     ports: BTreeMap<u16, u16>,
     second_ports: BTreeMap<u16, u16>,
-    _sockets: SocketDirectory,
+    sockets: SocketDirectory,
 }
 
 impl Board {
@@ -165,7 +165,7 @@ impl Board {
         let [ports, second_ports] = [CABLE, SECOND_CABLE].map(|cable| parse_usernet(&forwardings, cable));
         processes.push(qemu);
         let (qmp, shell) = (Mutex::new(qmp), Mutex::new(shell));
-        Ok(Self { processes, began, console, qmp, shell, ports, second_ports, _sockets: sockets })
+        Ok(Self { processes, began, console, qmp, shell, ports, second_ports, sockets })
     }
 
     /// Which port of this machine leads to which of the board: board's port to ours, on 127.0.0.1.
@@ -250,6 +250,12 @@ impl Board {
     /// A QMP command, for what this crate has no method for.
     pub fn qmp(&self, command: &str, arguments: serde_json::Value) -> Result<serde_json::Value> {
         lock(&self.qmp).execute(command, arguments)
+    }
+
+    /// Has every read from a [`Cache::Volatile`] disk fail, or no longer.
+    pub fn fail_reads(&self, fail: bool) -> Result<()> {
+        let failing = self.sockets.failing();
+        Ok(if fail { File::create(failing).map(drop) } else { std::fs::remove_file(failing) }?)
     }
 
     /// Cuts the power, now. What the board had not flushed is lost if its disk is [`Cache::Volatile`].
@@ -362,9 +368,10 @@ fn start_nbdkit(disk: &Disk, sockets: &SocketDirectory) -> Result<Process> {
         .arg("-f")
         .arg("-U")
         .arg(sockets.nbd())
-        .args(["--filter=cache", "file"])
+        .args(["--filter=error", "--filter=cache", "file"])
         .arg(disk.path())
-        .arg("cache=writeback");
+        .args(["cache=writeback", "error-pread=EIO", "error-pread-rate=100%"])
+        .arg(format!("error-file={}", sockets.failing().display()));
     command.stdin(Stdio::null()).stdout(Stdio::null());
     let mut nbdkit = Process::start(command, "nbdkit", sockets.0.join("nbdkit.err"))?;
     nbdkit.wait_for_socket(&sockets.nbd())?;
@@ -477,6 +484,11 @@ impl SocketDirectory {
 
     fn nbd(&self) -> PathBuf {
         self.0.join("nbd")
+    }
+
+    /// While this is there, reads fail.
+    fn failing(&self) -> PathBuf {
+        self.0.join("failing")
     }
 }
 

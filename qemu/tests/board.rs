@@ -172,6 +172,38 @@ fn time_never_runs_backwards() {
     assert!(now(&boot(&image, &disk, &stopped)) >= set);
 }
 
+/// What the board tells whoever collects figures.
+fn metrics(board: &Board) -> String {
+    let address = format!("https://127.0.0.1:{}/metrics", board.port(443).expect("a port"));
+    let metrics = Command::new("curl").args(["--silent", "--show-error", "--insecure", &address]).output();
+    String::from_utf8(metrics.expect("curl").stdout).expect("text")
+}
+
+#[test]
+fn a_disk_that_fails_is_told_of() {
+    let image = image();
+    let scratch = Scratch::new("fails");
+    let disk = scratch.disk(&image, GIB).with_cache(Cache::Volatile);
+    let options = Options { kernel_arguments: "roost.slot=a".into(), ..Options::default() };
+    let board = boot(&image, &disk, &options);
+    told(&board, "timeout 60 sh -c 'until [ -e /run/hardware/faults ]; do sleep 0.1; done'");
+    let well = metrics(&board);
+    assert!(well.contains("\nroost_storage_faults_since_start 0\n"), "{well}");
+    // A program cannot make one up.
+    told(&board, "echo 'I/O error, dev vda, sector 0 op 0x0:(READ)' >/dev/kmsg");
+    // In the other slot nobody reads but we.
+    board.fail_reads(true).expect("it fails");
+    let read = board.run("dd if=/dev/vda3 of=/dev/null bs=4k count=1 2>&1").expect("the shell answers");
+    board.fail_reads(false).expect("it works again");
+    assert!(read.status != 0 && read.text.contains("Input/output error"), "{read:?}");
+    told(&board, "timeout 60 sh -c 'until [ \"$(cat /run/hardware/faults)\" -gt 0 ]; do sleep 0.1; done'");
+    let ill = metrics(&board);
+    let value = |name: &str| ill.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<u64>().ok());
+    let counted = told(&board, "dmesg | grep -c ' error, dev vda, sector .*flags'");
+    assert_eq!(value("roost_storage_faults_since_start "), counted.parse().ok(), "{ill}");
+    assert!(value("roost_storage_written_since_start_bytes ").is_some_and(|octets| octets > 1 << 20), "{ill}");
+}
+
 #[test]
 fn an_nvme_disk_tells_its_wear_to_the_daemon() {
     let image = image();
@@ -182,9 +214,7 @@ fn an_nvme_disk_tells_its_wear_to_the_daemon() {
     let answer = "i=0; until [ -e /run/hardware/smart.json ] || [ $i -gt 60 ]; do sleep 1; i=$((i+1)); done; cat /run/hardware/smart.json";
     let answer = told(&board, answer);
     assert!(answer.contains("nvme_smart_health_information_log"), "{answer}");
-    let address = format!("https://127.0.0.1:{}/metrics", board.port(443).expect("a port"));
-    let metrics = Command::new("curl").args(["--silent", "--show-error", "--insecure", &address]).output();
-    let metrics = String::from_utf8(metrics.expect("curl").stdout).expect("text");
+    let metrics = metrics(&board);
     for sample in ["roost_disk_life_used_ratio 0\n", "roost_storage_faults 0\n", "roost_storage_written_bytes "] {
         assert!(metrics.contains(sample), "{sample} is not in\n{metrics}");
     }

@@ -1,7 +1,7 @@
 //! The hardware as sysfs tells of it (Linux: Documentation/ABI). Everything is looked up below a root folder, which tests replace.
 
-use crate::hardware::{Disk, DiskKind, Hardware, Reserve, Wear};
-use crate::smart;
+use crate::hardware::{Disk, DiskKind, Hardware, Reserve, SinceStart, Wear};
+use crate::{kernel_log, smart};
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ const VALUE: u64 = 256;
 /// The hardware below `root`, with the data on the file system of this device.
 pub(super) fn look(root: &Path, device: u64) -> Hardware {
     Hardware {
-        disk: disk_of(root, device).map(|(whole, partition)| disk(root, &whole, &partition)),
+        disk: disk_of(root, device).map(|(whole, _)| disk(root, &whole)),
         temperature: temperature(root),
         undervoltage: undervoltage(root),
     }
@@ -28,10 +28,9 @@ pub(crate) fn disk_of(root: &Path, device: u64) -> Option<(PathBuf, PathBuf)> {
     Some((whole, partition))
 }
 
-fn disk(root: &Path, whole: &Path, partition: &Path) -> Disk {
+fn disk(root: &Path, whole: &Path) -> Disk {
     let device = whole.join("device");
-    let names = [whole, partition].map(|path| path.file_name().map(|name| name.to_string_lossy().into_owned()));
-    let [Some(name), Some(partition)] = names else { return Disk::default() };
+    let Some(name) = whole.file_name().map(|name| name.to_string_lossy().into_owned()) else { return Disk::default() };
     let kind = match text(&device.join("type")).as_deref() {
         Some("SD") => DiskKind::Sd,
         Some("MMC") => DiskKind::Emmc,
@@ -40,8 +39,6 @@ fn disk(root: &Path, whole: &Path, partition: &Path) -> Disk {
         _ => DiskKind::Other,
     };
     let model = ["model", "name"].iter().find_map(|file| text(&device.join(file))).unwrap_or_default();
-    let file_system = root.join("sys/fs/ext4").join(partition);
-    let written = || number(&file_system.join("lifetime_write_kbytes")).and_then(|kib: u64| kib.checked_mul(1024));
     let asked = matches!(kind, DiskKind::Nvme | DiskKind::Scsi);
     let smart = asked.then(|| smart::understand(&beginning(&root.join(smart::ANSWER), smart::ANSWER_SIZE)?, &name));
     let smart = smart.flatten().unwrap_or_default();
@@ -49,9 +46,16 @@ fn disk(root: &Path, whole: &Path, partition: &Path) -> Disk {
         kind,
         model: model.chars().filter(|c| c.is_ascii_graphic() || *c == ' ').take(40).collect(),
         wear: smart.wear.or_else(|| wear(&device)),
-        faults: smart.faults.or_else(|| number(&file_system.join("errors_count"))),
-        written: smart.written.or_else(written),
+        faults: smart.faults,
+        written: smart.written,
+        since_start: SinceStart { faults: number(&root.join(kernel_log::FAULTS)), written: written(whole) },
     }
+}
+
+/// Octets, from the counters of the disk (Linux: Documentation/block/stat), the seventh of which is of sectors of 512.
+fn written(whole: &Path) -> Option<u64> {
+    let counters = text(&whole.join("stat"))?;
+    counters.split_ascii_whitespace().nth(6)?.parse::<u64>().ok()?.checked_mul(512)
 }
 
 /// `life_time` has two estimates, for memory of two types, each in tenths of the promised life; 0 is "not told".
@@ -146,12 +150,15 @@ mod tests {
         let tree = emmc()
             .put("devices/mmcblk0/device/life_time", "0x01 0x03\n")
             .put("devices/mmcblk0/device/pre_eol_info", "0x01\n")
-            .put("fs/ext4/mmcblk0p4/errors_count", "0\n")
-            .put("fs/ext4/mmcblk0p4/lifetime_write_kbytes", "1000\n");
+            .put(
+                "devices/mmcblk0/stat",
+                "     212       38    13352       31       40       36     2000       13        0\n",
+            );
         let disk = tree.look().disk.unwrap();
         assert_eq!((disk.kind, disk.model.as_str()), (DiskKind::Emmc, "BJTD4R"));
         assert_eq!(disk.wear, Some(Wear { used: 30, reserve: Reserve::Normal }));
-        assert_eq!((disk.faults, disk.written), (Some(0), Some(1_024_000)));
+        assert_eq!((disk.faults, disk.written), (None, None), "it counts neither");
+        assert_eq!(disk.since_start, SinceStart { faults: None, written: Some(1_024_000) });
         for (life_time, pre_eol, wear) in [
             ("0x0b 0x01", "0x03", Some(Wear { used: 110, reserve: Reserve::Urgent })),
             ("0x01 0x0a", "0x02", Some(Wear { used: 100, reserve: Reserve::Low })),
@@ -173,9 +180,10 @@ mod tests {
             .disk("mmcblk0", "mmcblk0p4")
             .put("devices/mmcblk0/device/type", "SD\n")
             .put("devices/mmcblk0/device/name", "SC32G\n")
-            .put("fs/ext4/mmcblk0p4/errors_count", "3\n");
+            .put("../run/hardware/faults", "3\n");
         let disk = card.look().disk.unwrap();
-        assert_eq!((disk.kind, disk.model.as_str(), disk.wear, disk.faults), (DiskKind::Sd, "SC32G", None, Some(3)));
+        assert_eq!((disk.kind, disk.model.as_str(), disk.wear), (DiskKind::Sd, "SC32G", None));
+        assert_eq!((disk.faults, disk.since_start.faults), (None, Some(3)));
         for (name, partition, kind) in [
             ("nvme0n1", "nvme0n1p4", DiskKind::Nvme),
             ("sda", "sda4", DiskKind::Scsi),
@@ -187,11 +195,11 @@ mod tests {
             assert_eq!((disk.kind, disk.model.as_str(), disk.faults), (kind, "Fast   disk", None));
         }
         // A file system on a disk without partitions.
-        let tree = Tree::new().put("devices/sdb/device/model", "Stick").put("fs/ext4/sdb/errors_count", "1");
+        let tree = Tree::new().put("devices/sdb/device/model", "Stick").put("devices/sdb/stat", "1 2 3 4 5 6 7");
         fs::create_dir_all(tree.0.path().join("sys/dev/block")).unwrap();
         symlink(tree.0.path().join("sys/devices/sdb"), tree.0.path().join("sys/dev/block/179:4")).unwrap();
         let disk = tree.look().disk.unwrap();
-        assert_eq!((disk.model.as_str(), disk.faults), ("Stick", Some(1)));
+        assert_eq!((disk.model.as_str(), disk.since_start.written), ("Stick", Some(7 * 512)));
     }
 
     #[test]
@@ -223,7 +231,8 @@ mod tests {
                 .put("devices/mmcblk0/device/name", &bytes)
                 .put("devices/mmcblk0/device/life_time", &bytes)
                 .put("class/thermal/thermal_zone0/temp", &bytes)
-                .put("fs/ext4/mmcblk0p4/lifetime_write_kbytes", &bytes);
+                .put("devices/mmcblk0/stat", &bytes)
+                .put("../run/hardware/faults", &bytes);
             let hardware = tree.look();
             let disk = hardware.disk.unwrap();
             prop_assert!(disk.model.chars().all(|c| c.is_ascii_graphic() || c == ' '));

@@ -11,13 +11,12 @@ pub(crate) fn told(hardware: &Hardware) -> Vec<(&'static str, String)> {
         if let Some(life) = life(disk) {
             rows.push(("Its life", life));
         }
-        if let Some(written) = disk.written {
-            rows.push(("Written in all", size(written)));
+        let since_start = disk.since_start;
+        for (name, octets) in [("Written in all", disk.written), ("Written since the start", since_start.written)] {
+            rows.extend(octets.map(|octets| (name, size(octets))));
         }
-        match disk.faults {
-            Some(0) => rows.push(("Faults", "none".into())),
-            Some(n) => rows.push(("Faults", n.to_string())),
-            None => {}
+        for (name, faults) in [("Faults in all", disk.faults), ("Faults since the start", since_start.faults)] {
+            rows.extend(faults.map(|n| (name, if n == 0 { "none".into() } else { n.to_string() })));
         }
     }
     if let Some(temperature) = hardware.temperature {
@@ -45,7 +44,7 @@ pub(crate) fn worries(hardware: &Hardware) -> Vec<String> {
         }
         _ => {}
     }
-    if let Some(faults @ 1..) = disk.faults {
+    if let Some(faults @ 1..) = disk.faults.max(disk.since_start.faults) {
         let times = if faults == 1 { "once".into() } else { format!("{faults} times") };
         worries.push(format!("The disk has failed {times} while it was read or written. Please replace it."));
     }
@@ -90,6 +89,7 @@ fn degrees(thousandths: i32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use board::hardware::SinceStart;
 
     fn with(disk: Disk) -> Hardware {
         Hardware { disk: Some(disk), ..Hardware::default() }
@@ -119,8 +119,11 @@ mod tests {
 
     #[test]
     fn heat_faults_and_a_weak_supply_are_worries() {
-        let disk = Some(Disk { faults: Some(2), ..Disk::default() });
+        let since_start = SinceStart { faults: Some(2), written: Some(5000) };
+        let disk = Some(Disk { faults: Some(0), since_start, ..Disk::default() });
         let ill = Hardware { disk, temperature: Some(84_600), undervoltage: Some(true) };
+        let rows = [("Written since the start", "5.0 kB"), ("Faults in all", "none"), ("Faults since the start", "2")];
+        assert_eq!(told(&ill)[1..4], rows.map(|(name, value)| (name, value.to_owned())));
         let all = worries(&ill).join("\n");
         for word in ["failed 2 times", "85 °C", "too weak"] {
             assert!(all.contains(word), "{all}");
