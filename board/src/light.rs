@@ -4,7 +4,7 @@
 //! |---|---|
 //! | goes on and off every second | starting |
 //! | on | all is well |
-//! | flickers, five times a second | the mail daemon does not answer |
+//! | flickers, five times a second | the mail daemon does not answer, or cannot open its data |
 //! | off for a while | the button was understood |
 //!
 //! The kernel does the blinking, by its trigger `timer`.
@@ -23,7 +23,7 @@ pub enum Pattern {
     Starting,
     /// All is well.
     Well,
-    /// The mail daemon does not answer.
+    /// The mail daemon does not answer, or cannot open its data.
     Ill,
     /// Nothing.
     Off,

@@ -67,9 +67,9 @@ fn ask_for_reset(data: &Path, say: &dyn Fn(&str)) -> Result<(), String> {
     }
 }
 
-/// What the light shows after a probe; a box that has not been healthy yet goes on starting.
-pub fn pattern(healthy: bool, was_healthy: bool) -> Option<Pattern> {
-    match (healthy, was_healthy) {
+/// What the light shows after a probe; a box that has not been healthy yet goes on starting, unless it has given that up.
+pub fn pattern(healthy: bool, was_healthy: bool, in_trouble: bool) -> Option<Pattern> {
+    match (healthy, was_healthy || in_trouble) {
         (true, _) => Some(Pattern::Well),
         (false, true) => Some(Pattern::Ill),
         (false, false) => None,
@@ -89,9 +89,10 @@ mod tests {
 
     #[test]
     fn the_light_follows_the_daemons_health() {
-        assert_eq!(pattern(false, false), None, "it goes on starting");
-        assert_eq!(pattern(true, true), Some(Pattern::Well));
-        assert_eq!(pattern(false, true), Some(Pattern::Ill));
+        assert_eq!(pattern(false, false, false), None, "it goes on starting");
+        assert_eq!(pattern(true, true, false), Some(Pattern::Well));
+        assert_eq!(pattern(false, true, false), Some(Pattern::Ill));
+        assert_eq!(pattern(false, false, true), Some(Pattern::Ill), "it cannot open its data");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::clock::RELEASED;
 use crate::control::{Answer, Wire, read_line, reply};
 use crate::disk_health::{watch_disk, watch_log};
 use crate::front_panel::{Lamp, pattern, shine, watch_button};
-use crate::{limits, network, probe};
+use crate::{limits, network, probe, trouble};
 use board::blocks::Device;
 use board::bundle::Refusal;
 use board::health::{Action, Health, Patience};
@@ -148,7 +148,8 @@ fn watch(
                 }
                 (last, waiting) = (outcome, false);
                 act(health.probed(began.elapsed(), last.is_ok()), slots, say);
-                if let Some(pattern) = pattern(last.is_ok(), health.was_healthy()) {
+                let in_trouble = Path::new(TROUBLE).join(trouble::SOCKET).exists();
+                if let Some(pattern) = pattern(last.is_ok(), health.was_healthy(), in_trouble) {
                     shine(lamp, pattern, say);
                 }
                 let soon = health.on_trial() || last.is_err();

@@ -23,6 +23,9 @@ const WHY: &str = "why";
 /// How often the data was begun to be opened and not opened.
 const TRIES: &str = "tries";
 
+/// The page's socket in its folder; while it is there, the daemon has given up opening its data.
+pub const SOCKET: &str = "web.sock";
+
 /// What is wrong.
 #[derive(Debug)]
 pub struct Trouble {
@@ -60,7 +63,7 @@ impl Trouble {
         let board: Arc<dyn Board> = Arc::new(LinuxBoard::new(&options.data));
         let certificates = Arc::new(self.certificates(options, &*board)?);
         let (guests, (stop, stopping)) = (Arc::new(Guests::default()), watch::channel(false));
-        let socket: Arc<Path> = self.folder.join("web.sock").into();
+        let socket: Arc<Path> = self.folder.join(SOCKET).into();
         let tls = certificates.tls(&[b"http/1.1"])?;
         let settings = Arc::new(settings::Settings::in_memory());
         self.announce(options, &*board, &settings);
