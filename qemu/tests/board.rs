@@ -78,6 +78,8 @@ fn a_new_board_takes_the_whole_disk_and_starts_the_daemon_unprivileged() {
     assert_eq!(told(&board, "ps -o user,comm | grep -c '^roost *roost'"), "1");
     assert_eq!(told(&board, "grep -c ' / squashfs ro,' /proc/mounts"), "1");
     assert_eq!(told(&board, "grep -c '^/dev/[a-z0-9]* /data xfs rw,nosuid,nodev,noexec,' /proc/mounts"), "1");
+    let in_ram = "grep -c '^[a-z]* \\(/tmp\\|/run\\|/var/log\\) tmpfs rw,nosuid,nodev,noexec,' /proc/mounts";
+    assert_eq!(told(&board, in_ram), "3");
     assert_eq!(told(&board, "find / -xdev -type f -perm /6000"), "", "it gives rights to whoever starts it");
     assert_eq!(
         told(&board, "cd /proc/sys; cat kernel/kptr_restrict fs/protected_regular net/ipv4/tcp_syncookies"),
