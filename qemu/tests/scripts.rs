@@ -88,6 +88,32 @@ fn scripts_are_executable() {
     }
 }
 
+#[test]
+fn a_developers_shell_is_on_the_boards_own_console() {
+    for (board, developer, terminals) in [
+        ("qemu_aarch64_virt", true, &["ttyAMA0", "hvc0"][..]),
+        ("rpi", true, &["ttyS1"]),
+        ("rpi5", true, &["ttyAMA10"]),
+        ("rpi", false, &[]),
+    ] {
+        let folder = tempfile::tempdir().expect("a folder");
+        for name in ["usr/sbin", "etc"] {
+            std::fs::create_dir_all(folder.path().join(name)).expect("a root");
+        }
+        if developer {
+            std::fs::write(folder.path().join("usr/sbin/developer-shell"), "").expect("the developer's overlay");
+        }
+        let inittab = folder.path().join("etc/inittab");
+        std::fs::write(&inittab, "").expect("ours");
+        let mut script = Command::new(root().join("buildroot/board/common/post-build.sh"));
+        assert_passes_with(script.arg(folder.path()).arg(board));
+        let inittab = std::fs::read_to_string(inittab).expect("it is there");
+        let found: Vec<_> = inittab.lines().filter(|line| !line.starts_with('#')).collect();
+        let found: Vec<_> = found.iter().filter_map(|line| line.split_once(':')).map(|(name, _)| name).collect();
+        assert_eq!(found, terminals, "{board}");
+    }
+}
+
 /// The disk as image.sh and Buildroot make it, with contents that say nothing.
 fn built_disk(folder: &Path) -> PathBuf {
     let mut vfat = Command::new("mkfs.vfat");

@@ -9,7 +9,11 @@ overlay=$here/../../overlay
 for script in "$root"/etc/init.d/*; do
   [ -e "$overlay/etc/init.d/$(basename "$script")" ] || rm -f "$script"
 done
-[ ! -e "$root/usr/sbin/developer-shell" ] || cat "$here/../developer/inittab" >>"$root/etc/inittab"
+if [ -e "$root/usr/sbin/developer-shell" ]; then
+  # A board that has a serial console of its own has no virtio.
+  terminal=$(sed -n 's/^roost_console=console=\([^, ]*\).*/\1/p' "$here/../${2:?the board}/roost.env" 2>/dev/null || true)
+  sed -e "s/^ttyAMA0:/${terminal:-ttyAMA0}:/" ${terminal:+-e "/^hvc0:/d"} "$here/../developer/inittab" >>"$root/etc/inittab"
+fi
 # What our files replace, a read-only root cannot use, or nobody loads.
 rm -rf "$root"/lib/modules "$root"/etc/network "$root"/etc/issue "$root"/etc/securetty "$root"/var/lib/misc
 # Of the file system's tools three are called (S20data). liburcu's configure wants a compiler for C++, whose library comes along.
