@@ -220,6 +220,7 @@ fn an_nvme_disk_tells_its_wear_to_the_daemon() {
     for sample in ["roost_disk_life_used_ratio 0\n", "roost_storage_faults 0\n", "roost_storage_written_bytes "] {
         assert!(metrics.contains(sample), "{sample} is not in\n{metrics}");
     }
+    assert!(board.block_stats().expect("counters").written_bytes > 0);
 }
 
 #[test]
