@@ -55,12 +55,18 @@ impl Numbers {
 
 /// The first mailboxes of an account; nothing if it has some.
 pub fn ensure_account(t: &Tables<'_>, account: u32, now: i64) -> Result<Option<Event>> {
-    if t.has_account(account)? {
+    // INBOX is gone only where the record that made it is damaged
+    let (whole, mut mailboxes) = (t.by_name(account, DEFAULTS[0].0)?.is_some(), Vec::new());
+    if whole && t.has_account(account)? {
         return Ok(None);
     }
     let mut numbers = Numbers::new(t, now);
-    let mailboxes: Result<Vec<_>> = DEFAULTS.iter().map(|(name, role)| numbers.create(name, *role, true)).collect();
-    Ok(Some(Event::Account(mailboxes?)))
+    for (name, role) in DEFAULTS {
+        if t.by_name(account, name)?.is_none() {
+            mailboxes.push(numbers.create(name, role, true)?);
+        }
+    }
+    Ok(Some(Event::Account(mailboxes)))
 }
 
 /// A mailbox and its missing parents.

@@ -72,9 +72,11 @@ impl Shared {
     /// Whether the account has its mailboxes.
     pub fn has_account(&self, account: AccountId) -> Result<bool> {
         let reader = self.read_catalogue()?;
-        match table(&reader, catalogue::ACCOUNTS)? {
-            Some(accounts) => Ok(accounts.get(account.0)?.is_some()),
-            None => Ok(false),
+        match (table(&reader, catalogue::ACCOUNTS)?, table(&reader, NAMES)?) {
+            (Some(accounts), Some(names)) => {
+                Ok(accounts.get(account.0)?.is_some() && names.get((account.0, "INBOX"))?.is_some())
+            }
+            _ => Ok(false),
         }
     }
 
