@@ -125,6 +125,8 @@ impl Run {
 /// What a run came as far as after its crashes.
 #[derive(Debug, Default)]
 struct Seen {
+    /// The power went a second time before the store was open again.
+    twice: bool,
     /// Space was given back.
     given_back: bool,
     /// The log is written with a dictionary of its own.
@@ -153,7 +155,9 @@ fn crash(seed: u64, mutant: Mutant) -> Result<Seen, String> {
     let disk = if run.random.chance(70) { disk.reboot(&mut run.random) } else { disk.restart() };
     let during = 1 + run.random.below(16);
     disk.arm(during, mutant.fault);
-    if let Ok(store) = run.open(&disk) {
+    let opened = run.open(&disk);
+    let twice = disk.is_dead();
+    if let Ok(store) = opened {
         if run.settle(&store).is_err() && disk.is_dead() {
             // the power went while it was looked at
         } else {
@@ -174,6 +178,7 @@ fn crash(seed: u64, mutant: Mutant) -> Result<Seen, String> {
     super::dictionary::check_codings(&store)?;
     let shared = &store.inner.shared;
     let seen = Seen {
+        twice,
         given_back: shared.reclaims.load(std::sync::atomic::Ordering::Relaxed) > 0,
         learned: shared.segments.codec.dictionary.present().number != crate::dictionary::BUILT_IN,
     };
@@ -190,20 +195,22 @@ pub fn points(few: u64) -> u64 {
 
 #[test]
 fn nothing_acknowledged_is_lost_when_the_power_goes() {
-    let (mut given_back, mut learned, points) = (0, 0, points(300));
+    let (mut twice, mut given_back, mut learned, points) = (0, 0, 0, points(300));
     for seed in 0..points {
         match crash(seed, HONEST) {
             Ok(seen) => {
+                twice += u64::from(seen.twice);
                 given_back += u64::from(seen.given_back);
                 learned += u64::from(seen.learned);
             }
             Err(e) => panic!("seed {seed}: {e}"),
         }
     }
+    assert!(twice > points / 20, "the power went while recovering only {twice} times");
     assert!(given_back > 0, "no run came as far as giving space back");
     assert!(learned > 0, "no run came as far as a dictionary of its own");
     report(&format!(
-        "power cuts while working: {points}, and as many while recovering; given space back after: {given_back}; \
+        "power cuts while working: {points}, and once more while recovering: {twice}; given space back after: {given_back}; \
          with a dictionary of their own: {learned}"
     ));
 }
