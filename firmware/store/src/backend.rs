@@ -1,7 +1,7 @@
 //! redb's storage on our disk. What a full disk does not take waits in memory until it can be made durable, so that readers are shown all that the
 //! log has also when the catalogue cannot grow.
 
-use crate::disk::{DiskFile, lock};
+use crate::disk::{DiskFile, is_unreadable, lock};
 use crate::limits;
 use std::collections::BTreeMap;
 use std::io;
@@ -17,8 +17,17 @@ pub struct Backend {
     /// Cleared when a database is given up: what it still holds in memory must not reach the file.
     alive: Arc<AtomicBool>,
     written: Arc<AtomicU64>,
-    sync_failed: Arc<AtomicBool>,
+    failed: Arc<Failed>,
     waiting: Mutex<Waiting>,
+}
+
+/// What failed since the file was last made anew.
+#[derive(Debug, Default)]
+pub struct Failed {
+    /// Making something durable.
+    pub sync: AtomicBool,
+    /// Reading a place that the disk does not give back.
+    pub read: AtomicBool,
 }
 
 /// What the disk had no space for.
@@ -53,9 +62,17 @@ impl Backend {
         file: Arc<dyn DiskFile>,
         alive: Arc<AtomicBool>,
         written: Arc<AtomicU64>,
-        sync_failed: Arc<AtomicBool>,
+        failed: Arc<Failed>,
     ) -> Backend {
-        Backend { file, alive, written, sync_failed, waiting: Mutex::default() }
+        Backend { file, alive, written, failed, waiting: Mutex::default() }
+    }
+
+    fn read_disk(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        let read = self.file.read(offset, out);
+        if read.as_ref().is_err_and(is_unreadable) {
+            self.failed.read.store(true, Relaxed);
+        }
+        read
     }
 
     fn alive(&self) -> io::Result<()> {
@@ -67,7 +84,7 @@ impl Backend {
         let there = self.file.len()?.saturating_sub(offset).min(out.len() as u64) as usize;
         let (out, beyond) = out.split_at_mut(there);
         beyond.fill(0);
-        if out.is_empty() { Ok(()) } else { self.file.read(offset, out) }
+        if out.is_empty() { Ok(()) } else { self.read_disk(offset, out) }
     }
 
     /// Keeps octets in memory; `full` is answered if they are too many.
@@ -118,7 +135,7 @@ impl redb::StorageBackend for Backend {
         let waiting = lock(&self.waiting);
         if waiting.len.is_none() && waiting.blocks.is_empty() {
             drop(waiting);
-            return self.file.read(offset, out);
+            return self.read_disk(offset, out);
         }
         self.read_file(offset, out)?;
         for (number, within, from, count) in blocks(offset, out.len()) {
@@ -143,7 +160,7 @@ impl redb::StorageBackend for Backend {
     fn sync_data(&self) -> io::Result<()> {
         self.alive()?;
         self.drain()?;
-        self.file.sync().inspect_err(|_| self.sync_failed.store(true, Relaxed))
+        self.file.sync().inspect_err(|_| self.failed.sync.store(true, Relaxed))
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {

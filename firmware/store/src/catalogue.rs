@@ -1,7 +1,7 @@
 //! The catalogue: what the log amounts to, in redb tables. Derived, lazily durable, rebuilt from the log when lost.
 
 use crate::StoreError;
-use crate::backend::Backend;
+use crate::backend::{Backend, Failed};
 use crate::body::Hash;
 use crate::disk::Disk;
 use crate::model::*;
@@ -577,7 +577,7 @@ pub struct Catalogue {
     database: RwLock<Option<(Database, Arc<AtomicBool>)>>,
     /// Octets written.
     pub written: Arc<AtomicU64>,
-    sync_failed: Arc<AtomicBool>,
+    failed: Arc<Failed>,
 }
 
 /// A read transaction. Short: copy out and drop.
@@ -602,8 +602,7 @@ impl Catalogue {
             disk.remove(SUSPECT)?;
         }
         let written = Arc::<AtomicU64>::default();
-        let sync_failed = Arc::<AtomicBool>::default();
-        let catalogue = Catalogue { disk, cache, name, database: RwLock::new(None), written, sync_failed };
+        let catalogue = Catalogue { disk, cache, name, database: RwLock::new(None), written, failed: Arc::default() };
         catalogue.reopen_or_start_over()?;
         Ok(catalogue)
     }
@@ -611,7 +610,7 @@ impl Catalogue {
     /// Opens the file as it was at its last durable commit, or makes an empty one if it cannot be read.
     pub fn reopen_or_start_over(&self) -> Result<()> {
         match self.reopen() {
-            Err(StoreError::Io(e)) if e.kind() == io::ErrorKind::InvalidData => {
+            Err(StoreError::Io(e)) if e.kind() == io::ErrorKind::InvalidData || self.read_failed() => {
                 tracing::warn!("the catalogue cannot be read ({e}): it is rebuilt from the log");
                 self.start_over()
             }
@@ -629,6 +628,7 @@ impl Catalogue {
     pub fn start_over(&self) -> Result<()> {
         self.close();
         self.disk.remove(self.name)?;
+        self.failed.read.store(false, Relaxed);
         self.reopen()
     }
 
@@ -638,7 +638,7 @@ impl Catalogue {
         let alive = Arc::new(AtomicBool::new(true));
         let file = self.disk.open(self.name, true)?;
         file.forget_cached()?;
-        let backend = Backend::new(file, alive.clone(), self.written.clone(), self.sync_failed.clone());
+        let backend = Backend::new(file, alive.clone(), self.written.clone(), self.failed.clone());
         let mut builder = Database::builder();
         let database = builder.set_cache_size(self.cache).create_with_backend(backend)?;
         *slot = Some((database, alive));
@@ -665,7 +665,12 @@ impl Catalogue {
 
     /// Whether making something durable failed.
     pub fn sync_failed(&self) -> bool {
-        self.sync_failed.load(Relaxed)
+        self.failed.sync.load(Relaxed)
+    }
+
+    /// Whether a part of it cannot be read.
+    pub fn read_failed(&self) -> bool {
+        self.failed.read.load(Relaxed)
     }
 
     /// Begins to write.

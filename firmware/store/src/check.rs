@@ -24,6 +24,7 @@ use redb::{
 };
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::Ordering::Relaxed;
 
 type Result<T, E = StoreError> = std::result::Result<T, E>;
 
@@ -46,18 +47,43 @@ pub fn check(shared: &Shared, end: Position, view: &ReadTransaction) -> Result<F
     let disk = shared.segments.disk();
     disk.remove(SCRATCH)?;
     let scratch = Catalogue::open(disk.clone(), SCRATCH, shared.options.cache)?;
-    let faults = compare(shared, end, view, &scratch);
+    let mut faults = Faults::default();
+    let compared = compare(shared, end, view, &scratch, &mut faults);
     scratch.close();
     disk.remove(SCRATCH)?;
-    faults
+    match compared {
+        Err(e) if shared.catalogue.read_failed() => {
+            faults
+                .catalogue
+                .push(format!("the catalogue cannot be read ({e}): the next start makes it anew from the log"));
+        }
+        other => other?,
+    }
+    Ok(faults)
 }
 
-fn compare(shared: &Shared, end: Position, view: &ReadTransaction, scratch: &Catalogue) -> Result<Faults> {
-    let mut damaged = Vec::new();
+fn compare(
+    shared: &Shared,
+    end: Position,
+    view: &ReadTransaction,
+    scratch: &Catalogue,
+    Faults { log: damaged, catalogue: faults }: &mut Faults,
+) -> Result<()> {
     scratch.progress(shared.segments.store())?;
     // what came before the last snapshot may have been given back
-    if let Some(snapshot) = snapshot::find(&shared.segments)? {
-        snapshot::load(scratch, &shared.segments, snapshot)?;
+    let found = snapshot::find(&shared.segments)?;
+    if snapshot::is_gone(&shared.segments, found)? {
+        damaged.push("the last snapshot in the log cannot be read".into());
+        shared.snapshot_wanted.store(true, Relaxed);
+    }
+    if let Some(pointer) = found
+        && !snapshot::load(scratch, &shared.segments, pointer)?
+    {
+        let Position { segment, offset } = pointer.at;
+        damaged.push(format!(
+            "the snapshot at octet {offset} of log segment {segment} is damaged at its beginning or in its rows"
+        ));
+        shared.snapshot_wanted.store(true, Relaxed);
     }
     let begin = scratch.progress(shared.segments.store())?;
     let mut scanner = Scanner::new(shared.segments.clone(), begin.end, begin.lsn, Some(end))?.thorough();
@@ -67,28 +93,27 @@ fn compare(shared: &Shared, end: Position, view: &ReadTransaction, scratch: &Cat
     damaged.extend(without.iter().map(|(number, what)| format!("the {what} of log segment {number} is damaged")));
     let segments = without.into_keys().collect();
     damaged.extend(unreadable(shared, view, begin.end, scanner.damage(), &segments)?);
-    let mut faults = Vec::new();
     let rebuilt = scratch.view()?;
     let both = Both { have: view, rebuilt: &rebuilt };
     let plain = |a: &[u8], b: &[u8]| a == b;
-    both.compare(ACCOUNTS, &mut faults, |a| format!("account {a}"), plain)?;
-    both.compare(NAMES, &mut faults, |(a, n)| format!("mailbox name {n:?} of account {a}"), plain)?;
-    both.compare(SUBSCRIPTIONS, &mut faults, |(a, n)| format!("subscription {n:?} of account {a}"), plain)?;
-    both.compare(MAILBOXES, &mut faults, |m| format!("mailbox {m}"), same_mailbox)?;
-    both.messages(&mut faults)?;
-    both.compare(KEYWORDS, &mut faults, |(m, n)| format!("keyword {n} of mailbox {m}"), plain)?;
-    both.compare(VANISHED, &mut faults, |(m, n, uid)| format!("removal {n} of UID {uid} of mailbox {m}"), plain)?;
-    both.compare(BLOBS, &mut faults, |b| format!("message body {b:#x}"), plain)?;
-    both.compare(SHARED, &mut faults, |p| format!("shared attachment {p:#x}"), plain)?;
-    both.compare(HOLDINGS, &mut faults, |a| format!("what account {a} holds"), plain)?;
-    both.compare(ACLS, &mut faults, |(m, who)| format!("the right of {who:?} to mailbox {m}"), plain)?;
-    both.compare(METADATA, &mut faults, |(m, a, e)| format!("entry {e:?} of mailbox {m} and account {a}"), plain)?;
-    both.compare(QUEUE, &mut faults, |entry| format!("entry {entry} of the queue"), plain)?;
-    both.compare(DUE, &mut faults, |(_, entry)| format!("the time of entry {entry} of the queue"), plain)?;
-    both.compare(SEEN, &mut faults, |(m, a, _)| format!("what account {a} has seen in mailbox {m}"), plain)?;
-    both.compare(THREADS, &mut faults, |(b, a)| format!("the thread of message body {b:#x} in account {a}"), plain)?;
-    both.compare(IDS, &mut faults, |(a, _, id)| format!("the thread of id {id:#x} in account {a}"), plain)?;
-    both.compare(FLOORS, &mut faults, |m| format!("what mailbox {m} remembers of removals"), plain)?;
+    both.compare(ACCOUNTS, faults, |a| format!("account {a}"), plain)?;
+    both.compare(NAMES, faults, |(a, n)| format!("mailbox name {n:?} of account {a}"), plain)?;
+    both.compare(SUBSCRIPTIONS, faults, |(a, n)| format!("subscription {n:?} of account {a}"), plain)?;
+    both.compare(MAILBOXES, faults, |m| format!("mailbox {m}"), same_mailbox)?;
+    both.messages(faults)?;
+    both.compare(KEYWORDS, faults, |(m, n)| format!("keyword {n} of mailbox {m}"), plain)?;
+    both.compare(VANISHED, faults, |(m, n, uid)| format!("removal {n} of UID {uid} of mailbox {m}"), plain)?;
+    both.compare(BLOBS, faults, |b| format!("message body {b:#x}"), plain)?;
+    both.compare(SHARED, faults, |p| format!("shared attachment {p:#x}"), plain)?;
+    both.compare(HOLDINGS, faults, |a| format!("what account {a} holds"), plain)?;
+    both.compare(ACLS, faults, |(m, who)| format!("the right of {who:?} to mailbox {m}"), plain)?;
+    both.compare(METADATA, faults, |(m, a, e)| format!("entry {e:?} of mailbox {m} and account {a}"), plain)?;
+    both.compare(QUEUE, faults, |entry| format!("entry {entry} of the queue"), plain)?;
+    both.compare(DUE, faults, |(_, entry)| format!("the time of entry {entry} of the queue"), plain)?;
+    both.compare(SEEN, faults, |(m, a, _)| format!("what account {a} has seen in mailbox {m}"), plain)?;
+    both.compare(THREADS, faults, |(b, a)| format!("the thread of message body {b:#x} in account {a}"), plain)?;
+    both.compare(IDS, faults, |(a, _, id)| format!("the thread of id {id:#x} in account {a}"), plain)?;
+    both.compare(FLOORS, faults, |m| format!("what mailbox {m} remembers of removals"), plain)?;
     faults.extend(wrong_counts(view)?);
     faults.extend(wrong_hashes(view)?);
     let counted =
@@ -97,7 +122,7 @@ fn compare(shared: &Shared, end: Position, view: &ReadTransaction, scratch: &Cat
     if (have.messages, have.message_bytes) != (sum.messages, sum.message_bytes) {
         faults.push("the catalogue's totals are not those of the log".into());
     }
-    Ok(Faults { log: damaged, catalogue: faults })
+    Ok(())
 }
 
 /// The floor of `\Recent` is not logged.
@@ -216,8 +241,8 @@ fn unreadable(
         }
         for extent in catalogue::body(&blobs, &parts, BlobId(id.value()))?.extents {
             let hit = damage.iter().any(|d| d.at <= extent.at && extent.at < d.next);
-            let doubtful = extent.at < begin || without.contains(&extent.at.segment);
-            if hit || doubtful && shared.segments.read_extent(BlobId(id.value()), &extent).is_err() {
+            let doubtful = hit || extent.at < begin || without.contains(&extent.at.segment);
+            if doubtful && shared.segments.read_extent(BlobId(id.value()), &extent).is_err() {
                 lost.insert(id.value());
             }
         }

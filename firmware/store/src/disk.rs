@@ -1,6 +1,6 @@
 //! The one seam at the very bottom: what the store asks of a disk. Real files, memory, and (in tests) a disk that loses power.
 
-use crate::OpenError;
+use crate::{OpenError, limits};
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::fs::{File, OpenOptions};
@@ -271,6 +271,37 @@ impl DiskFile for MemoryFile {
     fn sync(&self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// Whether the disk does not give back what is in one place: a sector that cannot be read any more, or that the file system finds damaged.
+pub(crate) fn is_unreadable(e: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let bad = [Errno::IO, Errno::BADMSG, Errno::UCLEAN, Errno::ILSEQ, Errno::NODATA, Errno::REMOTEIO];
+    Errno::from_io_error(e).is_some_and(|errno| bad.contains(&errno))
+}
+
+/// Fills the buffer, block by block if that is not possible at once. Answers the numbers of the file's blocks that cannot be read; in
+/// the buffer they are zeros.
+pub(crate) fn read_around(file: &dyn DiskFile, offset: u64, out: &mut [u8]) -> io::Result<Vec<u64>> {
+    match file.read(offset, out) {
+        Err(e) if is_unreadable(&e) => {}
+        other => return other.map(|()| Vec::new()),
+    }
+    let block = u64::from(limits::BLOCK);
+    let (mut lost, mut at, mut rest) = (Vec::new(), offset, out);
+    while !rest.is_empty() {
+        let len = (block - at % block).min(rest.len() as u64);
+        let (piece, after) = rest.split_at_mut(len as usize);
+        match file.read(at, piece) {
+            Err(e) if is_unreadable(&e) => {
+                piece.fill(0);
+                lost.push(at / block);
+            }
+            other => other?,
+        }
+        (at, rest) = (at + len, after);
+    }
+    Ok(lost)
 }
 
 /// Reads from a file's contents in memory.

@@ -32,6 +32,7 @@ mod reclaim;
 mod record;
 mod replay;
 mod rescue;
+mod salvage;
 mod scan;
 mod seen;
 mod segment;
@@ -337,10 +338,12 @@ impl Store {
     pub fn stats(&self) -> Stats {
         self.inner.shared.stats()
     }
-    /// Whether the store takes mail; [`StoreError::Stopped`] after a failed write or flush, or once closed.
+    /// Whether the store takes mail; [`StoreError::Stopped`] after a failed write or flush, once a part of the catalogue could not be
+    /// read (the next start makes it anew), or once closed.
     pub fn health(&self) -> Result<()> {
         let shared = &self.inner.shared;
-        if shared.closed.load(Relaxed) || shared.failed.load(Relaxed) { Err(StoreError::Stopped) } else { Ok(()) }
+        let failed = shared.failed.load(Relaxed) || shared.catalogue.read_failed();
+        if shared.closed.load(Relaxed) || failed { Err(StoreError::Stopped) } else { Ok(()) }
     }
     /// Verifies every record's crc and the catalogue against the log; one line per fault found, empty if all is well.
     pub fn check(&self) -> Result<Vec<String>> {

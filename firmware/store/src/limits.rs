@@ -112,6 +112,8 @@ pub const REPLAY_RECORDS: u64 = 500;
 pub const REPLAY_BATCH: u32 = 1_000;
 /// Octets behind the log's end in which it is looked for going on, when a store is opened.
 pub const RESYNC: u64 = 4 * 1024 * 1024;
+/// Blocks behind the log's end that cannot be read, above which that is not believed to be its end.
+pub const UNREADABLE: usize = 256;
 /// Dead octets of bodies after which a snapshot is written and space given back, if they are also an eighth of what lives.
 pub const RECLAIM: u64 = 8 * 1024 * 1024;
 /// Operations between two steps of a snapshot that is not left any idle time.

@@ -1,7 +1,7 @@
 //! Opening a store: its format, its log's end, its catalogue, its writer.
 
 use crate::catalogue::{Catalogue, FILE};
-use crate::disk::Disk;
+use crate::disk::{Disk, read_around};
 use crate::log::{Log, LogCounters};
 use crate::notify::{Floors, Recent, Watchers};
 use crate::replay::replay;
@@ -88,6 +88,7 @@ pub fn open_tuned(disk: Arc<dyn Disk>, options: Options, tuning: Tuning) -> Resu
         checkpoints: Default::default(),
         reclaims: Default::default(),
         log: counters,
+        snapshot_wanted: end.snapshot_damaged.into(),
         closed: Default::default(),
         failed: Default::default(),
     });
@@ -102,7 +103,7 @@ pub fn open_tuned(disk: Arc<dyn Disk>, options: Options, tuning: Tuning) -> Resu
 fn format(disk: &dyn Disk) -> Result<u64, Fault> {
     let file = disk.open(FORMAT, true)?;
     let mut text = vec![0; file.len()?.min(256) as usize];
-    file.read(0, &mut text)?;
+    read_around(file.as_ref(), 0, &mut text)?;
     let text = String::from_utf8_lossy(&text).into_owned();
     let newest = segment::numbers(disk)?.last().copied();
     let header = match newest {

@@ -24,10 +24,25 @@ pub struct End {
     pub records: u64,
     /// The last whole snapshot.
     pub snapshot: Option<Pointer>,
+    /// Its beginning, or what was loaded of it, is damaged.
+    pub snapshot_damaged: bool,
+    /// Something of what was read is damaged.
+    pub damaged: bool,
 }
 
-/// Applies what the catalogue does not have yet.
+/// Applies what the catalogue does not have yet; all, if it cannot be read.
 pub fn replay(catalogue: &Catalogue, segments: &Arc<Segments>) -> Result<End> {
+    match catch_up(catalogue, segments) {
+        Err(e) if catalogue.read_failed() => {
+            tracing::warn!("the catalogue cannot be read ({e}): it is rebuilt from the log");
+            catalogue.start_over()?;
+            catch_up(catalogue, segments)
+        }
+        other => other,
+    }
+}
+
+fn catch_up(catalogue: &Catalogue, segments: &Arc<Segments>) -> Result<End> {
     let mut meta = catalogue.progress(segments.store())?;
     for number in segment::numbers(segments.disk().as_ref())?.into_iter().filter(|n| *n >= meta.end.segment) {
         segments.file(number)?.forget_cached()?;
@@ -45,9 +60,16 @@ pub fn replay(catalogue: &Catalogue, segments: &Arc<Segments>) -> Result<End> {
         meta = catalogue.progress(segments.store())?;
     }
     let rebuild = meta.lsn == 0;
-    if let Some(snapshot) = snapshot.filter(|_| rebuild) {
-        snapshot::load(catalogue, segments, snapshot)?;
+    let mut snapshot_damaged = snapshot::is_gone(segments, snapshot)?;
+    if let Some(snapshot) = snapshot {
+        snapshot_damaged |= match rebuild {
+            true => !snapshot::load(catalogue, segments, snapshot)?,
+            false => !snapshot::begins(segments, snapshot)?,
+        };
         meta = catalogue.progress(segments.store())?;
+    }
+    if snapshot_damaged {
+        tracing::warn!("the log's last snapshot is damaged");
     }
     let mut scanner = Scanner::new(segments.clone(), meta.end, meta.lsn, None)?;
     if rebuild {
@@ -67,7 +89,8 @@ pub fn replay(catalogue: &Catalogue, segments: &Arc<Segments>) -> Result<End> {
     for damage in scanner.damage() {
         tracing::warn!("{damage}");
     }
-    Ok(End { position: scanner.position(), lsn: scanner.lsn(), records, snapshot })
+    let damaged = snapshot_damaged || !scanner.damage().is_empty();
+    Ok(End { position: scanner.position(), lsn: scanner.lsn(), records, snapshot, snapshot_damaged, damaged })
 }
 
 fn has_segment(segments: &Segments, end: Position) -> Result<bool> {

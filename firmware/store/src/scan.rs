@@ -1,7 +1,8 @@
 //! Reads the log from front to back, telling a torn end (what was in flight when the power went) from damage (what was
 //! durable and is no more).
 //!
-//! A record that cannot be read is damaged if any later record says that it was durable; otherwise the log ends there.
+//! A record that cannot be read is damaged if any later record says that it was durable; otherwise the log ends there. It is all the
+//! same whether its checksum is wrong or the disk does not give it back.
 
 use crate::limits;
 use crate::record::{HEADER, Header, Kind, Position, Seed, footprint};
@@ -126,10 +127,11 @@ impl Scanner {
         self.position = place.end();
         self.lsn = header.lsn;
         let Some(window) = &mut self.window else { return Ok(None) };
-        let Some(payload) = window.get(u64::from(at.offset) + HEADER as u64, header.len as usize)? else {
-            return Ok(None);
-        };
-        Ok(Some(Found { at, segment: at.segment, header, payload }))
+        match window.get(u64::from(at.offset) + HEADER as u64, header.len as usize)? {
+            Some(payload) => Ok(Some(Found { at, segment: at.segment, header, payload })),
+            // the log does not end because what was read a moment ago cannot be read again
+            None => Err(io::Error::other("the disk reads a part of the log only now and then")),
+        }
     }
 
     /// The record that should come here.
@@ -154,6 +156,7 @@ impl Scanner {
         let mut window = self.window.take();
         let mut rest = self.rest.clone();
         let mut first: Option<(Place, VecDeque<u32>)> = None;
+        let mut unreadable = 0;
         loop {
             if let Some(w) = &mut window {
                 while let Some(place) = self.search(w, start)? {
@@ -175,10 +178,15 @@ impl Scanner {
                     start = place.end();
                     first.get_or_insert_with(|| (place, rest.clone()));
                 }
+                unreadable += w.unreadable();
             }
             let Some(next) = rest.pop_front() else { break };
             window = Some(Window::new(self.segments.file(next)?)?);
             start = segment::first(next);
+        }
+        // a disk that is hardly there must not make the log end: what follows would be written over
+        if self.limit.is_none() && unreadable > self.segments.tuning.unreadable {
+            return Err(io::Error::other(format!("{unreadable} blocks behind the log's end cannot be read")));
         }
         Ok(None)
     }

@@ -2,7 +2,7 @@
 
 use crate::body::{Codec, to_base64};
 use crate::dictionary::{BUILT_IN, Dictionary, Known};
-use crate::disk::{Disk, DiskFile, lock};
+use crate::disk::{Disk, DiskFile, is_unreadable, lock, read_around};
 use crate::record::{self, Extent, HEADER, Header, PART_HEADER, PartHead, Position, Seed};
 use crate::tuning::{Rule, Tuning};
 use crate::{BlobId, StoreError, limits};
@@ -291,7 +291,7 @@ impl Segments {
                 .filter(|h| h.store == self.store && h.segment == number)
                 .filter(|_| SegmentHeader::dictionary(&block).is_some())
                 .map(|h| h.snapshot)),
-            Err(e) if matches!(e.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::NotFound) => Ok(None),
+            Err(e) if is_gone(&e) => Ok(None),
             Err(e) => Err(e),
         }
     }
@@ -322,11 +322,11 @@ impl Segments {
     pub fn read_extent(&self, blob: BlobId, extent: &Extent) -> Result<Vec<u8>, StoreError> {
         let damaged = || StoreError::Damaged(blob);
         let mut bytes = vec![0; HEADER + PART_HEADER + extent.stored as usize];
-        match self.file(extent.at.segment).and_then(|f| f.read(extent.at.offset.into(), &mut bytes)) {
-            Err(e) if matches!(e.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::NotFound) => {
-                return Err(damaged());
-            }
-            other => other?,
+        let file = self.file(extent.at.segment);
+        match file.and_then(|file| read_around(file.as_ref(), extent.at.offset.into(), &mut bytes)) {
+            Ok(lost) if lost.is_empty() => {}
+            Err(e) if !is_gone(&e) => return Err(e.into()),
+            _ => return Err(damaged()),
         }
         let (head, payload) = bytes.split_first_chunk::<HEADER>().ok_or_else(damaged)?;
         let seed = self.seed(extent.at.segment);
@@ -401,6 +401,11 @@ impl Segments {
     }
 }
 
+/// Whether there is nothing to read in a place (any more).
+fn is_gone(e: &io::Error) -> bool {
+    matches!(e.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::NotFound) || is_unreadable(e)
+}
+
 /// A window that slides over a segment.
 #[derive(Debug)]
 pub struct Window {
@@ -408,13 +413,17 @@ pub struct Window {
     len: u64,
     start: u64,
     bytes: Vec<u8>,
+    /// Blocks in it that the disk cannot read.
+    lost: Vec<u64>,
+    /// How many of these it met.
+    unreadable: usize,
 }
 
 impl Window {
     /// Over this file.
     pub fn new(file: Arc<dyn DiskFile>) -> io::Result<Window> {
         let len = file.len()?;
-        Ok(Window { file, len, start: 0, bytes: Vec::new() })
+        Ok(Window { file, len, start: 0, bytes: Vec::new(), lost: Vec::new(), unreadable: 0 })
     }
 
     /// The file's length.
@@ -422,7 +431,12 @@ impl Window {
         self.len
     }
 
-    /// These octets; `None` if the file ends before.
+    /// How many blocks the disk could not read.
+    pub fn unreadable(&self) -> usize {
+        self.unreadable
+    }
+
+    /// These octets; `None` if the file ends before, or the disk cannot read them.
     pub fn get(&mut self, at: u64, len: usize) -> io::Result<Option<&[u8]>> {
         let end = at + len as u64;
         if end > self.len {
@@ -434,10 +448,12 @@ impl Window {
                 self.bytes = vec![0; want as usize];
             }
             self.start = at;
-            if let Err(e) = self.file.read(at, &mut self.bytes) {
-                self.bytes.clear();
-                return Err(e);
-            }
+            self.lost = read_around(self.file.as_ref(), at, &mut self.bytes).inspect_err(|_| self.bytes.clear())?;
+            self.unreadable += self.lost.len();
+        }
+        let block = u64::from(limits::BLOCK);
+        if self.lost.iter().any(|lost| lost * block < end && at < (lost + 1) * block) {
+            return Ok(None);
         }
         let from = (at - self.start) as usize;
         Ok(self.bytes.get(from..from + len))
@@ -465,7 +481,7 @@ pub fn header(disk: &dyn Disk, segment: u32) -> io::Result<Option<SegmentHeader>
     let mut block = vec![0; limits::BLOCK as usize];
     match file.read_alone(0, &mut block) {
         Ok(()) => Ok(SegmentHeader::decode(&block)),
-        Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
+        Err(e) if is_gone(&e) => Ok(None),
         Err(e) => Err(e),
     }
 }
@@ -473,7 +489,7 @@ pub fn header(disk: &dyn Disk, segment: u32) -> io::Result<Option<SegmentHeader>
 /// Where a segment's records start, by its header.
 pub fn records(file: &Arc<dyn DiskFile>) -> io::Result<u32> {
     let mut block = vec![0; limits::BLOCK as usize];
-    file.read_alone(0, &mut block)?;
+    read_around(file.as_ref(), 0, &mut block)?;
     let len = SegmentHeader::dictionary(&block).map_or(0, |(_, len, _)| len.min(limits::DICTIONARY));
     Ok(align(limits::BLOCK + len as u32))
 }

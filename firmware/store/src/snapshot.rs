@@ -14,7 +14,7 @@ use crate::log::Log;
 use crate::pages::{MESSAGES, UIDS, on_page, page_of};
 use crate::queue::{self, QUEUE, QueueRow};
 use crate::quota::{self, HOLDINGS, Holdings, QuotaLimits};
-use crate::record::{Event, Kind, Position, Snapshot, SnapshotRows};
+use crate::record::{Event, Kind, Snapshot, SnapshotRows};
 use crate::scan::Scanner;
 use crate::seen::{self, Run, SEEN};
 use crate::segment::{self, Pointer, Segments};
@@ -223,11 +223,13 @@ impl Writing {
     }
 }
 
-/// Fills an empty catalogue with the rows of a whole snapshot.
-pub fn load(catalogue: &Catalogue, segments: &Arc<Segments>, pointer: Pointer) -> Result<()> {
+/// Fills an empty catalogue with the rows of a whole snapshot. Answers whether all of it could be read. Where its BEGIN is damaged, the
+/// rows count all the same, and the last numbers given are taken from them.
+pub fn load(catalogue: &Catalogue, segments: &Arc<Segments>, pointer: Pointer) -> Result<bool> {
     let mut scanner = Scanner::at(segments.clone(), pointer)?;
     let mut begin = None;
-    let mut position = Position::default();
+    let mut position = pointer.at;
+    let (mut records, mut whole) = (0, false);
     while let Some(found) = scanner.next()? {
         if !matches!(found.header.kind, Kind::SnapshotBegin | Kind::SnapshotRows | Kind::SnapshotEnd) {
             continue;
@@ -246,23 +248,29 @@ pub fn load(catalogue: &Catalogue, segments: &Arc<Segments>, pointer: Pointer) -
                     .decompress(rows.coding, rows.raw as usize, &rows.data, find, &mut raw)
                     .ok_or_else(catalogue::damaged)?;
                 // rows that only later versions have are of no use here
+                records += 1;
                 if raw.first().is_some_and(|table| *table < TABLES) {
                     insert(catalogue, postcard::from_bytes(&raw).map_err(|_| catalogue::damaged())?)?;
                 }
             }
-            Some(Event::SnapshotEnd(of, _)) if of == pointer.lsn => break,
+            Some(Event::SnapshotEnd(of, count)) if of == pointer.lsn => {
+                whole = count == records;
+                break;
+            }
             _ => {}
         }
     }
-    let Some(meta) = begin else { return Ok(()) };
     let txn = catalogue.write()?;
     {
         let mut tables = Tables::open(&txn)?;
-        tables.meta.last_mailbox = meta.last_mailbox;
-        tables.meta.last_uid_validity = meta.last_uid_validity;
+        if let Some(meta) = begin {
+            tables.meta.last_mailbox = meta.last_mailbox;
+            tables.meta.last_uid_validity = meta.last_uid_validity;
+        }
         tables.finish(pointer.lsn, position)?;
     }
-    commit_lazily(txn)
+    commit_lazily(txn)?;
+    Ok(whole && begin.is_some())
 }
 
 fn insert(catalogue: &Catalogue, rows: Rows) -> Result<()> {
@@ -278,6 +286,8 @@ fn insert(catalogue: &Catalogue, rows: Rows) -> Result<()> {
                 for (id, row) in v {
                     t.names.insert((row.account, row.name.as_str()), id)?;
                     t.put_mailbox(id, &row)?;
+                    t.meta.last_mailbox = t.meta.last_mailbox.max(id);
+                    t.meta.last_uid_validity = t.meta.last_uid_validity.max(row.uid_validity);
                 }
             }
             Rows::Keywords(v) => {
@@ -321,6 +331,16 @@ fn insert(catalogue: &Catalogue, rows: Rows) -> Result<()> {
     commit_lazily(txn)
 }
 
+/// Whether the newest header that can be read names a snapshot other than `found`: that one is damaged throughout.
+pub fn is_gone(segments: &Arc<Segments>, found: Option<Pointer>) -> Result<bool> {
+    for number in segment::numbers(segments.disk().as_ref())?.iter().rev() {
+        if let Some(named) = segments.pointer(*number)? {
+            return Ok(named.is_some() && named != found);
+        }
+    }
+    Ok(false)
+}
+
 /// Where the last whole snapshot begins: the newest header that can be read knows.
 pub fn find(segments: &Arc<Segments>) -> Result<Option<Pointer>> {
     let numbers = segment::numbers(segments.disk().as_ref())?;
@@ -330,7 +350,7 @@ pub fn find(segments: &Arc<Segments>) -> Result<Option<Pointer>> {
             Some(None) => break,
             // an older header may name a snapshot that a later one has replaced
             _ if damaged => break,
-            Some(Some(pointer)) if Scanner::at(segments.clone(), pointer)?.begins(pointer.lsn)? => {
+            Some(Some(pointer)) if begins(segments, pointer)? || has_rows(segments, pointer)? => {
                 return Ok(Some(pointer));
             }
             Some(Some(_)) => damaged = true,
@@ -341,6 +361,24 @@ pub fn find(segments: &Arc<Segments>) -> Result<Option<Pointer>> {
     // nothing was given back yet where all segments are still there
     let gaps = numbers.iter().zip(1..).any(|(have, want)| *have != want);
     if damaged || gaps { search(segments) } else { Ok(None) }
+}
+
+/// Whether the first record of a snapshot is where a header says.
+pub fn begins(segments: &Arc<Segments>, pointer: Pointer) -> Result<bool> {
+    Ok(Scanner::at(segments.clone(), pointer)?.begins(pointer.lsn)?)
+}
+
+/// Whether a snapshot whose first record is damaged has rows: the header that names it was written when it was whole.
+fn has_rows(segments: &Arc<Segments>, pointer: Pointer) -> Result<bool> {
+    let mut scanner = Scanner::at(segments.clone(), pointer)?;
+    while let Some(found) = scanner.next()? {
+        match Event::decode(found.header.kind, found.payload) {
+            Some(Event::SnapshotRows(rows)) if rows.begin == pointer.lsn => return Ok(true),
+            Some(Event::SnapshotEnd(of, _)) if of == pointer.lsn => return Ok(false),
+            _ => {}
+        }
+    }
+    Ok(false)
 }
 
 /// Reads all there is for the last whole snapshot.

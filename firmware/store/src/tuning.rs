@@ -29,6 +29,8 @@ pub struct Tuning {
     pub gain: i64,
     /// A dictionary is learned beside the writer, which does not wait for it.
     pub learn_aside: bool,
+    /// [`limits::UNREADABLE`]
+    pub unreadable: usize,
     /// The rule that does not hold.
     #[cfg(test)]
     pub broken: Option<Rule>,
@@ -49,6 +51,7 @@ impl Default for Tuning {
             dictionary: limits::DICTIONARY,
             gain: limits::GAIN,
             learn_aside: true,
+            unreadable: limits::UNREADABLE,
             #[cfg(test)]
             broken: None,
         }

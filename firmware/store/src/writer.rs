@@ -15,6 +15,7 @@ use crate::structures::Structures;
 use crate::tuning::{Rule, Tuning};
 use crate::{Options, StoreError, limits, perform};
 use std::collections::{BTreeSet, VecDeque};
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -58,6 +59,8 @@ pub struct Shared {
     pub opened: Instant,
     /// What the log wrote.
     pub log: Arc<LogCounters>,
+    /// The last snapshot is damaged: a new one is to be written.
+    pub snapshot_wanted: AtomicBool,
     /// The store was closed.
     pub closed: AtomicBool,
     /// A write failed: nothing is accepted until a restart.
@@ -156,6 +159,7 @@ impl Writer {
     }
 
     fn end(&mut self) -> Result<()> {
+        self.stop_if_unreadable();
         let last = if self.stopped { Err(StoreError::Stopped) } else { self.checkpoint() };
         self.shared.closed.store(true, Relaxed);
         self.shared.catalogue.close();
@@ -300,8 +304,20 @@ impl Writer {
         }
     }
 
+    /// What of the catalogue cannot be read stays so until the next start makes it anew: nobody sees it while it is empty.
+    fn stop_if_unreadable(&mut self) {
+        if self.stopped || !self.shared.catalogue.read_failed() {
+            return;
+        }
+        self.stop("a part of the catalogue cannot be read", &io::Error::from(io::ErrorKind::InvalidData).into());
+        if let Err(e) = self.shared.catalogue.distrust() {
+            tracing::error!("that cannot be noted for the next start: {e}");
+        }
+    }
+
     /// Logs, makes durable, lets readers see. On an error nothing has happened, unless it is `Stopped`.
     fn commit_group(&mut self, group: &mut Group, answers: &mut Vec<Answer>) -> Result<Vec<Change>> {
+        self.stop_if_unreadable();
         if self.stopped {
             return Err(StoreError::Stopped);
         }
@@ -417,6 +433,10 @@ impl Writer {
             self.stop("the catalogue cannot be made durable", &e);
             return StoreError::Stopped;
         }
+        self.stop_if_unreadable();
+        if self.stopped {
+            return StoreError::Stopped;
+        }
         self.lost = true;
         tracing::warn!("the catalogue failed: {e}");
         e
@@ -475,9 +495,12 @@ impl Writer {
         }
         let (live, dead) = self.space;
         // A full disk cannot wait for more to die: new mail needs whatever there is.
-        if self.stopped || self.lost || dead < self.reclaim_at || (dead < live / 8 && !self.is_full()) {
+        let wanted = self.shared.snapshot_wanted.load(Relaxed);
+        let due = dead >= self.reclaim_at && (dead >= live / 8 || self.is_full());
+        if self.stopped || self.lost || !(due || wanted) {
             return;
         }
+        self.shared.snapshot_wanted.store(false, Relaxed);
         let begun = self.log.begin_snapshot().and_then(|()| self.log.begin_group()).map_err(|e| self.log_failed(e));
         match begun.and_then(|_| Writing::begin(&self.shared.catalogue, &mut self.log)) {
             Ok(writing) => self.snapshot = Some((writing, 0)),

@@ -1,5 +1,8 @@
 //! Bits rot, versions change, headers go: one record lost costs its message alone, and what cannot be read is named.
 
+mod filled;
+mod records;
+
 use super::properties::{options, small};
 use super::sim::Sim;
 use super::*;

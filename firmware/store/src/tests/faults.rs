@@ -1,4 +1,4 @@
-//! A disk that is full, or whose flush fails, at any moment.
+//! A disk that is full, or whose flush or write fails, at any moment.
 
 use super::crash::{HONEST, Run, points, report};
 use super::sim::{Fault, Sim};
@@ -47,15 +47,23 @@ fn a_full_disk_loses_nothing_and_is_left_behind() {
     report(&format!("moments at which space ran out: {points}"));
 }
 
-/// A flush fails: nothing is accepted until a restart, which finds what was acknowledged.
-fn flush_fails(seed: u64) -> Result<bool, String> {
+/// A flush fails, or a write to the log: nothing is accepted until a restart, which finds what was acknowledged. What fails of the
+/// catalogue alone is made good from the log.
+fn fails(seed: u64, fault: Fault) -> Result<bool, String> {
     let mut run = Run::new(seed, HONEST);
     let disk = Sim::new();
     let store = run.open(&disk)?;
     let flushes = store.stats().log_syncs;
-    disk.arm(1 + run.random.below(200), Fault::FlushFails);
+    let log_only = fault == Fault::WriteFails && run.random.chance(50);
+    if log_only {
+        disk.count_log_only();
+    }
+    disk.arm(1 + run.random.below(200), fault);
     run.operate(&store, 60);
     let failed = store.health().is_err();
+    if log_only && disk.has_failed() {
+        assert!(failed, "it goes on after a write that failed");
+    }
     if failed {
         let refused = store.ensure_account(AccountId(77), 1);
         assert!(matches!(refused, Err(StoreError::Stopped)), "{refused:?}");
@@ -75,13 +83,22 @@ fn flush_fails(seed: u64) -> Result<bool, String> {
 
 #[test]
 fn a_failed_flush_stops_acceptance_until_a_restart() {
+    stops(Fault::FlushFails, "flushes that failed");
+}
+
+#[test]
+fn a_failed_write_to_the_log_stops_acceptance_until_a_restart() {
+    stops(Fault::WriteFails, "writes that failed and stopped acceptance");
+}
+
+fn stops(fault: Fault, what: &str) {
     let mut failures = 0;
     for seed in 0..points(100) {
-        match flush_fails(seed) {
+        match fails(seed, fault) {
             Ok(failed) => failures += u64::from(failed),
             Err(e) => panic!("seed {seed}: {e}"),
         }
     }
-    assert!(failures > 20, "only {failures} flushes failed");
-    report(&format!("flushes that failed: {failures}"));
+    assert!(failures > 20, "{what}: only {failures}");
+    report(&format!("{what}: {failures}"));
 }

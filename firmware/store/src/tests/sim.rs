@@ -2,7 +2,7 @@
 //! of what was not flushed: kept, dropped, torn in sectors, later writes without earlier ones, new names gone.
 
 use crate::disk::{Disk, DiskFile, lock, read_slice, resize, write_slice};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::{Arc, Mutex};
 
@@ -46,6 +46,8 @@ pub enum Fault {
     NoSpaceOnce,
     /// The chosen operation, if it is a flush, fails, and what it should have flushed is lost.
     FlushFails,
+    /// The chosen operation, if it is a write, fails after half of it.
+    WriteFails,
 }
 
 #[derive(Debug, Clone)]
@@ -73,6 +75,8 @@ struct Contents {
     now: Vec<u8>,
     flushed: Vec<u8>,
     pending: Vec<Pending>,
+    /// Sectors that cannot be read until they are written again.
+    bad: BTreeSet<u64>,
 }
 
 #[derive(Debug, Clone)]
@@ -120,6 +124,11 @@ impl Sim {
         lock(&self.state).log_only = true;
     }
 
+    /// Whether the fault that happens once has happened.
+    pub fn has_failed(&self) -> bool {
+        lock(&self.state).fault == Fault::None
+    }
+
     pub fn is_dead(&self) -> bool {
         lock(&self.state).dead
     }
@@ -143,12 +152,13 @@ impl Sim {
                 _ => name.clone(),
             };
             let survived = contents.survive(random);
-            files.insert(name.clone(), Contents::durable(&name, survived));
+            files.insert(name.clone(), Contents::durable(&name, survived, contents.bad.clone()));
         }
         for (name, contents) in &state.removed {
             if !files.contains_key(name) && random.chance(50) {
-                let survived = lock(contents).survive(random);
-                files.insert(name.clone(), Contents::durable(name, survived));
+                let contents = lock(contents);
+                let survived = contents.survive(random);
+                files.insert(name.clone(), Contents::durable(name, survived, contents.bad.clone()));
             }
         }
         Sim::holding(files)
@@ -172,15 +182,45 @@ impl Sim {
         contents.flushed = contents.now.clone();
     }
 
+    /// From now on the sectors with these octets of a file cannot be read, until they are written again.
+    pub fn spoil(&self, name: &str, octets: std::ops::Range<usize>) {
+        let state = lock(&self.state);
+        lock(&state.files[name]).bad.extend(sectors(octets.start as u64, octets.len()));
+    }
+
+    /// Another disk with the same on it.
+    pub fn copy(&self) -> Sim {
+        let copy = |c: &Arc<Mutex<Contents>>| Arc::new(Mutex::new(lock(c).clone()));
+        Sim::holding(lock(&self.state).files.iter().map(|(name, c)| (name.clone(), copy(c))).collect())
+    }
+
     pub fn names(&self) -> Vec<String> {
         lock(&self.state).files.keys().cloned().collect()
     }
 }
 
+/// What a disk says of a sector that it cannot read or write.
+fn bad_sector() -> io::Error {
+    io::Error::from_raw_os_error(rustix::io::Errno::IO.raw_os_error())
+}
+
+/// The sectors that octets are in.
+fn sectors(at: u64, len: usize) -> std::ops::Range<u64> {
+    at / SECTOR as u64..(at + len as u64).div_ceil(SECTOR as u64)
+}
+
 impl Contents {
-    fn durable(name: &str, bytes: Vec<u8>) -> Arc<Mutex<Contents>> {
-        let flushed = bytes.clone();
-        Arc::new(Mutex::new(Contents { named: Some(name.to_owned()), now: bytes, flushed, pending: Vec::new() }))
+    fn durable(name: &str, bytes: Vec<u8>, bad: BTreeSet<u64>) -> Arc<Mutex<Contents>> {
+        let (named, flushed) = (Some(name.to_owned()), bytes.clone());
+        Arc::new(Mutex::new(Contents { named, now: bytes, flushed, pending: Vec::new(), bad }))
+    }
+
+    fn write(&mut self, at: u64, bytes: Vec<u8>) {
+        write_slice(&mut self.now, at, &bytes);
+        for sector in sectors(at, bytes.len()) {
+            self.bad.remove(&sector);
+        }
+        self.pending.push(Pending::Write(at, bytes));
     }
 
     /// As the next process sees it, with the write that was in flight.
@@ -230,6 +270,7 @@ enum Verdict {
     Last,
     NoSpace(bool),
     FlushFails,
+    WriteFails,
 }
 
 impl State {
@@ -252,7 +293,12 @@ impl State {
                 self.stop_at = u64::MAX;
                 Ok(Verdict::FlushFails)
             }
-            Fault::NoSpace | Fault::NoSpaceOnce | Fault::FlushFails => Ok(Verdict::Do),
+            Fault::WriteFails if now && !flush => {
+                self.fault = Fault::None;
+                self.stop_at = u64::MAX;
+                Ok(Verdict::WriteFails)
+            }
+            Fault::NoSpace | Fault::NoSpaceOnce | Fault::FlushFails | Fault::WriteFails => Ok(Verdict::Do),
             _ if now => {
                 self.dead = true;
                 Ok(Verdict::Last)
@@ -309,7 +355,10 @@ impl Disk for Sim {
         if state.dead {
             return Err(io::Error::other("no power"));
         }
-        let inside = |name: &String| Some(name.strip_prefix(folder)?.strip_prefix('/')?.to_owned());
+        let inside = |name: &String| match folder {
+            "." => Some(name.split('/').next()?.to_owned()),
+            _ => Some(name.strip_prefix(folder)?.strip_prefix('/')?.to_owned()),
+        };
         Ok(state.files.keys().filter_map(inside).collect())
     }
     fn sync_names(&self) -> io::Result<()> {
@@ -322,7 +371,7 @@ impl Disk for Sim {
                 Ok(())
             }
             Verdict::Last => Err(io::Error::other("no power")),
-            Verdict::NoSpace(_) => Ok(()),
+            Verdict::NoSpace(_) | Verdict::WriteFails => Ok(()),
             Verdict::FlushFails => Err(io::Error::other("flush failed")),
         }
     }
@@ -346,8 +395,7 @@ impl SimFile {
             (Verdict::NoSpace(false), Pending::SetLen(len)) if len <= contents.now.len() as u64 => Pending::SetLen(len),
             (Verdict::NoSpace(true), Pending::Write(at, mut bytes)) => {
                 bytes.truncate(bytes.len() / 2);
-                write_slice(&mut contents.now, at, &bytes);
-                contents.pending.push(Pending::Write(at, bytes));
+                contents.write(at, bytes);
                 return Err(io::ErrorKind::StorageFull.into());
             }
             // what is written over needs no space
@@ -357,14 +405,25 @@ impl SimFile {
                 Pending::Write(at, bytes)
             }
             (Verdict::NoSpace(_), _) => return Err(io::ErrorKind::StorageFull.into()),
+            (Verdict::WriteFails, Pending::Write(at, mut bytes)) => {
+                bytes.truncate(bytes.len() / 2);
+                contents.write(at, bytes);
+                return Err(bad_sector());
+            }
+            (Verdict::WriteFails, _) => return Err(bad_sector()),
             (Verdict::Last, pending) => {
                 contents.pending.push(pending);
                 return Err(io::Error::other("no power"));
             }
             (_, pending) => pending,
         };
-        pending.apply(&mut contents.now);
-        contents.pending.push(pending);
+        match pending {
+            Pending::Write(at, bytes) => contents.write(at, bytes),
+            pending => {
+                pending.apply(&mut contents.now);
+                contents.pending.push(pending);
+            }
+        }
         Ok(())
     }
 }
@@ -377,7 +436,11 @@ impl DiskFile for SimFile {
         if lock(&self.state).dead {
             return Err(io::Error::other("no power"));
         }
-        read_slice(&lock(&self.contents).now, offset, out)
+        let contents = lock(&self.contents);
+        if contents.bad.range(sectors(offset, out.len())).next().is_some() {
+            return Err(bad_sector());
+        }
+        read_slice(&contents.now, offset, out)
     }
     fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         self.change(Pending::Write(offset, bytes.to_vec()))
