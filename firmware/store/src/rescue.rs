@@ -148,7 +148,11 @@ fn all(segments: &Arc<Segments>, mut each: impl FnMut(Rescued) -> io::Result<()>
     let view = catalogue.view()?;
     let (names, messages) = (view.open_table(NAMES)?, view.open_table(MESSAGES)?);
     let (mailboxes, blobs, shared) = (view.open_table(MAILBOXES)?, view.open_table(BLOBS)?, view.open_table(SHARED)?);
-    let octets = |blob| catalogue::body(&blobs, &shared, blob).and_then(|body| body_of(segments, &parts, blob, &body));
+    let octets = |blob| match catalogue::body(&blobs, &shared, blob) {
+        Ok(body) => body_of(segments, &parts, blob, &body),
+        // nothing says any more of what it consists
+        Err(e) => parts.whole(segments, blob).ok_or(e),
+    };
     let mut named = BTreeSet::new();
     for entry in names.iter()? {
         let (name, id) = entry?;
@@ -156,8 +160,12 @@ fn all(segments: &Arc<Segments>, mut each: impl FnMut(Rescued) -> io::Result<()>
         let account = AccountId(catalogue::mailbox_row(&mailboxes, id)?.account);
         let mailbox = MailboxName::stored(name.value().1.into());
         rows(&messages, id, (0, u32::MAX), |uid, row| {
-            let body = octets(BlobId(row.blob));
-            if end.damaged {
+            let whole = |octets: &Vec<u8>| octets.len() as u64 == row.size;
+            let body = octets(BlobId(row.blob)).and_then(|octets| match whole(&octets) {
+                true => Ok(octets),
+                false => Err(StoreError::Damaged(BlobId(row.blob))),
+            });
+            if end.damaged && body.is_ok() {
                 named.insert(row.blob);
             }
             let uid = Uid::new(uid).ok_or_else(catalogue::damaged)?;
@@ -179,9 +187,10 @@ fn all(segments: &Arc<Segments>, mut each: impl FnMut(Rescued) -> io::Result<()>
     };
     for entry in blobs.iter()? {
         let id = entry?.0.value();
-        if named.insert(id)
+        if !named.contains(&id)
             && let Ok(octets) = octets(BlobId(id))
         {
+            named.insert(id);
             give(octets)?;
         }
     }

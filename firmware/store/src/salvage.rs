@@ -63,6 +63,17 @@ impl Parts {
             .find_map(|extent| segments.read_extent(blob, &extent).ok())
     }
 
+    /// All that there is of a message, in its order.
+    pub fn whole(&self, segments: &Segments, blob: BlobId) -> Option<Vec<u8>> {
+        let mut octets = Vec::new();
+        for ((_, position), lying) in self.0.range((blob.0, 0)..=(blob.0, u64::MAX)) {
+            let Some(Lying { at, stored, raw }) = lying.first().copied() else { continue };
+            let extent = Extent { at, stored, len: raw, line: 0, shared: None };
+            octets.extend(self.read(segments, blob, *position, &extent).unwrap_or_default());
+        }
+        (!octets.is_empty()).then_some(octets)
+    }
+
     /// Hands on what there is of each message that is not `known`, until `each` has enough. Attachments that could be shared do not say
     /// whose they are, and are missing.
     pub fn unknown<B>(
@@ -71,18 +82,12 @@ impl Parts {
         known: impl Fn(u64) -> bool,
         mut each: impl FnMut(Vec<u8>) -> ControlFlow<B>,
     ) -> ControlFlow<B> {
-        let mut parts = self.0.iter().peekable();
-        while let Some(((owner, _), _)) = parts.peek().copied() {
-            let mut octets = Vec::new();
-            while let Some(((_, position), lying)) = parts.next_if(|((next, _), _)| next == owner) {
-                if known(*owner) {
-                    continue;
-                }
-                let Some(Lying { at, stored, raw }) = lying.first().copied() else { continue };
-                let extent = Extent { at, stored, len: raw, line: 0, shared: None };
-                octets.extend(self.read(segments, BlobId(*owner), *position, &extent).unwrap_or_default());
+        let mut last = 0;
+        for (owner, _) in self.0.keys() {
+            if *owner == std::mem::replace(&mut last, *owner) || known(*owner) {
+                continue;
             }
-            if !octets.is_empty() {
+            if let Some(octets) = self.whole(segments, BlobId(*owner)) {
                 each(octets)?;
             }
         }
