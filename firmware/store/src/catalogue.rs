@@ -682,9 +682,9 @@ impl Catalogue {
 
     /// How far it is; starts over if it belongs to another store or version.
     pub fn progress(&self, store: u64) -> Result<Meta> {
-        let found = match self.read()?.open_table(META) {
-            Ok(table) => meta(&table).ok().flatten(),
-            Err(redb::TableError::TableDoesNotExist(_)) => None,
+        let (found, empty) = match self.read()?.open_table(META) {
+            Ok(table) => (meta(&table).ok().flatten(), false),
+            Err(redb::TableError::TableDoesNotExist(_)) => (None, true),
             Err(e) => return Err(e.into()),
         };
         if let Some(meta) = found
@@ -693,7 +693,9 @@ impl Catalogue {
         {
             return Ok(meta);
         }
-        self.start_over()?;
+        if !empty {
+            self.start_over()?;
+        }
         let txn = self.write()?;
         {
             let mut tables = Tables::open(&txn)?;

@@ -72,7 +72,7 @@ fn compare(
     scratch.progress(shared.segments.store())?;
     // what came before the last snapshot may have been given back
     let found = snapshot::find(&shared.segments)?;
-    if snapshot::is_gone(&shared.segments, found)? {
+    if snapshot::is_gone(&shared.segments)? {
         damaged.push("the last snapshot in the log cannot be read".into());
         shared.snapshot_wanted.store(true, Relaxed);
     }

@@ -60,7 +60,7 @@ fn catch_up(catalogue: &Catalogue, segments: &Arc<Segments>) -> Result<End> {
         meta = catalogue.progress(segments.store())?;
     }
     let rebuild = meta.lsn == 0;
-    let mut snapshot_damaged = snapshot::is_gone(segments, snapshot)?;
+    let mut snapshot_damaged = snapshot::is_gone(segments)?;
     if let Some(snapshot) = snapshot {
         snapshot_damaged |= match rebuild {
             true => !snapshot::load(catalogue, segments, snapshot)?,

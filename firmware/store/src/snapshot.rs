@@ -331,14 +331,19 @@ fn insert(catalogue: &Catalogue, rows: Rows) -> Result<()> {
     commit_lazily(txn)
 }
 
-/// Whether the newest header that can be read names a snapshot other than `found`: that one is damaged throughout.
-pub fn is_gone(segments: &Arc<Segments>, found: Option<Pointer>) -> Result<bool> {
+/// Whether the newest header that can be read names a snapshot of which nothing can be read.
+pub fn is_gone(segments: &Arc<Segments>) -> Result<bool> {
     for number in segment::numbers(segments.disk().as_ref())?.iter().rev() {
         if let Some(named) = segments.pointer(*number)? {
-            return Ok(named.is_some() && named != found);
+            return named.map_or(Ok(false), |pointer| Ok(!is_there(segments, pointer)?));
         }
     }
     Ok(false)
+}
+
+/// Whether the first record of a snapshot, or rows of it, can be read.
+fn is_there(segments: &Arc<Segments>, pointer: Pointer) -> Result<bool> {
+    Ok(begins(segments, pointer)? || has_rows(segments, pointer)?)
 }
 
 /// Where the last whole snapshot begins: the newest header that can be read knows.
@@ -350,9 +355,7 @@ pub fn find(segments: &Arc<Segments>) -> Result<Option<Pointer>> {
             Some(None) => break,
             // an older header may name a snapshot that a later one has replaced
             _ if damaged => break,
-            Some(Some(pointer)) if begins(segments, pointer)? || has_rows(segments, pointer)? => {
-                return Ok(Some(pointer));
-            }
+            Some(Some(pointer)) if is_there(segments, pointer)? => return Ok(Some(pointer)),
             Some(Some(_)) => damaged = true,
             // a header without records was in flight when the power went: nothing was given back on its word
             None => damaged |= segments.has_records(*number)?,
