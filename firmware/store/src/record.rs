@@ -71,9 +71,10 @@ pub enum Kind {
 }
 
 impl Kind {
-    fn from_number(n: u8) -> Option<Kind> {
+    /// All but [`Kind::Unknown`].
+    pub const KNOWN: [Kind; 24] = {
         use Kind::*;
-        let known = [
+        [
             Open,
             Part,
             Deliver,
@@ -98,8 +99,11 @@ impl Kind {
             Attempt,
             Dequeue,
             Seen,
-        ];
-        (n != 0).then(|| known.into_iter().find(|k| *k as u8 == n).unwrap_or(Unknown))
+        ]
+    };
+
+    fn from_number(n: u8) -> Option<Kind> {
+        (n != 0).then(|| Kind::KNOWN.into_iter().find(|k| *k as u8 == n).unwrap_or(Kind::Unknown))
     }
 }
 

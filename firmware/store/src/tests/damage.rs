@@ -12,7 +12,7 @@ use crate::open::open_tuned;
 use crate::record::{HEADER, Kind, footprint};
 use crate::scan::Scanner;
 use crate::segment::path;
-use std::collections::BTreeSet;
+use filled::bodies;
 
 fn open(disk: &Sim) -> Result<Store, OpenError> {
     open_tuned(Arc::new(disk.clone()), options(), small()).map_err(|fault| fault.at(Path::new("data")))
@@ -47,25 +47,6 @@ fn filled() -> (Sim, Vec<(Kind, u32, usize, usize)>) {
     store.close().unwrap();
     // the loss of one that is not known to have been durable looks like a torn end
     (disk, records.into_iter().filter(|(lsn, _)| *lsn <= durable).map(|(_, record)| record).collect())
-}
-
-/// Bodies that can be read, in any mailbox, and how many cannot.
-fn bodies(store: &Store) -> (BTreeSet<Vec<u8>>, usize) {
-    let (mut found, mut damaged) = (BTreeSet::new(), 0);
-    for mailbox in store.mailboxes(ME).unwrap() {
-        for row in store.messages(mailbox.id, Uid::MIN..=Uid::MAX, usize::MAX).unwrap() {
-            let mut out = Vec::new();
-            match store.read(row.blob, 0..u64::MAX, &mut out) {
-                Ok(()) => drop(found.insert(out)),
-                Err(StoreError::Damaged(blob)) => {
-                    assert_eq!(blob, row.blob);
-                    damaged += 1;
-                }
-                Err(e) => panic!("{e}"),
-            }
-        }
-    }
-    (found, damaged)
 }
 
 #[test]

@@ -252,38 +252,11 @@ pub fn rescued(disk: &Sim) -> (BTreeSet<Vec<u8>>, usize) {
 
 #[test]
 fn records_of_every_kind_are_damaged_somewhere() {
-    use Kind::*;
-    let all = [
-        Open,
-        Part,
-        Deliver,
-        Flags,
-        Copy,
-        Move,
-        Expunge,
-        Create,
-        Delete,
-        Rename,
-        Subscribe,
-        Account,
-        RemoveAccount,
-        SnapshotBegin,
-        SnapshotRows,
-        SnapshotEnd,
-        Relocate,
-        Quota,
-        Acl,
-        Metadata,
-        Enqueue,
-        Attempt,
-        Dequeue,
-        Seen,
-    ];
     let filled = [of_events(), with_snapshot()];
-    for kind in all {
+    for kind in Kind::KNOWN {
         assert!(filled.iter().any(|f| f.records.iter().any(|r| r.kind == kind)), "{kind:?}");
     }
     let snapshot = &filled[1];
-    let begins = |r: &&Record| r.kind == SnapshotBegin && r.lsn == snapshot.snapshot;
+    let begins = |r: &&Record| r.kind == Kind::SnapshotBegin && r.lsn == snapshot.snapshot;
     assert_eq!(snapshot.records.iter().filter(begins).count(), 1);
 }
