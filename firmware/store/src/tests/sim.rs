@@ -119,11 +119,6 @@ impl Sim {
         state.fault = fault;
     }
 
-    /// Operations so far.
-    pub fn operations(&self) -> u64 {
-        lock(&self.state).operations
-    }
-
     /// From now on only operations on the log count.
     pub fn count_log_only(&self) {
         lock(&self.state).log_only = true;
@@ -279,16 +274,6 @@ enum Verdict {
 }
 
 impl State {
-    /// A name is made or changed: if the power goes, or there is no space, it is not.
-    fn name(&mut self) -> io::Result<()> {
-        match self.step(false, true)? {
-            Verdict::Last => Err(io::Error::other("no power")),
-            Verdict::NoSpace(_) => Err(io::ErrorKind::StorageFull.into()),
-            Verdict::WriteFails => Err(bad_sector()),
-            Verdict::Do | Verdict::FlushFails => Ok(()),
-        }
-    }
-
     fn step(&mut self, flush: bool, is_log: bool) -> io::Result<Verdict> {
         if self.dead {
             return Err(io::Error::other("no power"));
@@ -332,7 +317,6 @@ impl Disk for Sim {
         let contents = match state.files.get(name) {
             Some(contents) => contents.clone(),
             None if create => {
-                state.name()?;
                 let contents = Arc::<Mutex<Contents>>::default();
                 state.files.insert(name.to_owned(), contents.clone());
                 contents
@@ -358,7 +342,6 @@ impl Disk for Sim {
         if state.dead {
             return Err(io::Error::other("no power"));
         }
-        state.name()?;
         let contents = state.files.remove(from).ok_or(io::ErrorKind::NotFound)?;
         if let Some(before) = state.files.insert(to.to_owned(), contents)
             && let Some(old) = lock(&before).named.clone()
@@ -380,8 +363,7 @@ impl Disk for Sim {
     }
     fn sync_names(&self) -> io::Result<()> {
         let mut state = lock(&self.state);
-        let needs_space = matches!(state.fault, Fault::NoSpace | Fault::NoSpaceOnce);
-        match state.step(!needs_space, true)? {
+        match state.step(true, true)? {
             Verdict::Do if state.fault == Fault::NameFlushLies => Ok(()),
             Verdict::Do => {
                 state.files.iter().for_each(|(name, c)| lock(c).named = Some(name.clone()));
@@ -389,8 +371,7 @@ impl Disk for Sim {
                 Ok(())
             }
             Verdict::Last => Err(io::Error::other("no power")),
-            Verdict::NoSpace(_) => Err(io::ErrorKind::StorageFull.into()),
-            Verdict::WriteFails => Err(bad_sector()),
+            Verdict::NoSpace(_) | Verdict::WriteFails => Ok(()),
             Verdict::FlushFails => Err(io::Error::other("flush failed")),
         }
     }
