@@ -200,10 +200,12 @@ impl Store {
 
     /// Makes the default mailboxes (INBOX, Drafts, Sent, Archive, Junk, Trash; all subscribed) if the account has none. Cheap if it has.
     pub fn ensure_account(&self, account: AccountId, now: i64) -> Result<()> {
-        if self.inner.shared.has_account(account)? {
-            return Ok(());
+        match self.inner.shared.has_account(account) {
+            Ok(true) => Ok(()),
+            Ok(false) => self.ask(|reply| Job::EnsureAccount(account.0, now, reply)),
+            // a catalogue that failed is not read any more either
+            Err(e) => Err(self.health().err().unwrap_or(e)),
         }
-        self.ask(|reply| Job::EnsureAccount(account.0, now, reply))
     }
     /// Removes an account with all its mail.
     pub fn remove_account(&self, account: AccountId) -> Result<()> {
