@@ -75,6 +75,7 @@ pub fn open_tuned(disk: Arc<dyn Disk>, options: Options, tuning: Tuning) -> Resu
         options,
         segments,
         catalogue,
+        catching_up: Default::default(),
         watchers: Arc::new(Watchers::default()),
         recent: Recent::default(),
         floors: Floors::default(),

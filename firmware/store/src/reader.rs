@@ -16,8 +16,8 @@ use crate::writer::Shared;
 use redb::{ReadOnlyTable, TableError};
 use std::collections::BTreeSet;
 use std::ops::{Range, RangeInclusive};
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, PoisonError};
 
 type Result<T, E = StoreError> = std::result::Result<T, E>;
 
@@ -66,6 +66,7 @@ fn listed(id: u32, row: &MailboxRow, subscribed: bool) -> Result<Mailbox> {
 impl Shared {
     /// Begins to read.
     pub fn read_catalogue(&self) -> Result<Reader<'_>> {
+        let _whole = self.catching_up.read().unwrap_or_else(PoisonError::into_inner);
         if self.closed.load(Relaxed) { Err(StoreError::Stopped) } else { self.catalogue.read() }
     }
 

@@ -16,9 +16,9 @@ use crate::tuning::{Rule, Tuning};
 use crate::{Options, StoreError, limits, perform};
 use std::collections::{BTreeSet, VecDeque};
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 type Result<T, E = StoreError> = std::result::Result<T, E>;
@@ -32,6 +32,8 @@ pub struct Shared {
     pub segments: Arc<Segments>,
     /// The catalogue.
     pub catalogue: Catalogue,
+    /// Held by the writer while the catalogue catches up with the log: nobody is shown what once was.
+    pub catching_up: RwLock<()>,
     /// Who is told of changes.
     pub watchers: Arc<Watchers>,
     /// What changed lately.
@@ -446,12 +448,18 @@ impl Writer {
     fn recover(&mut self) -> Result<()> {
         self.snapshot = None;
         self.shared.recent.clear();
+        let shared = self.shared.clone();
+        let catching_up = shared.catching_up.write().unwrap_or_else(PoisonError::into_inner);
         let outcome = self.try_recover();
         match &outcome {
             Ok(()) => self.lost = false,
             Err(StoreError::Full) => {}
-            Err(e) => self.stop("the catalogue cannot be opened again", e),
+            Err(e) => {
+                self.stop("the catalogue cannot be opened again", e);
+                shared.catalogue.close();
+            }
         }
+        drop(catching_up);
         outcome
     }
 

@@ -41,6 +41,8 @@ pub struct Run {
     pub states: Vec<Model>,
     /// Operations that are in the store for good.
     pub acknowledged: usize,
+    /// The first answer that was not the model's.
+    wrong: Option<String>,
 }
 
 impl Run {
@@ -65,7 +67,7 @@ impl Run {
             (tuning.learn, tuning.dictionary) = (500 + random.below(3_000), 512);
             (tuning.gain, tuning.learn_aside) = (-100, false);
         }
-        Run { random, tuning, mostly, states: vec![Model::default()], acknowledged: 0 }
+        Run { random, tuning, mostly, states: vec![Model::default()], acknowledged: 0, wrong: None }
     }
 
     pub fn open(&self, disk: &Sim) -> Result<Store, String> {
@@ -90,7 +92,12 @@ impl Run {
             let wanted = next.run(&op);
             self.states.push(next);
             let before = store.stats().log_syncs;
-            match op.run(store) {
+            let answer = op.run(store);
+            let failed = matches!(answer, Err(StoreError::Full | StoreError::Stopped | StoreError::Io(_)));
+            if self.wrong.is_none() && !failed && answer.as_ref().ok() != wanted.as_ref() {
+                self.wrong = Some(format!("{op:?}: {answer:?} instead of {wanted:?}"));
+            }
+            match answer {
                 // nothing of it happened
                 Err(StoreError::Full) => drop(self.states.pop()),
                 // the flush took along all that was answered before it
@@ -106,6 +113,7 @@ impl Run {
 
     /// Which of the states the store is in; from now on it must not go back.
     pub fn settle(&mut self, store: &Store) -> Result<(), String> {
+        self.wrong.take().map_or(Ok(()), Err)?;
         let mut differences = Vec::new();
         for n in (self.acknowledged..self.states.len()).rev() {
             match difference(store, &self.states[n]) {

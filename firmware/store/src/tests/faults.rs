@@ -1,8 +1,12 @@
 //! A disk that is full, or whose flush or write fails, at any moment.
 
 use super::crash::{HONEST, Run, points, report};
-use super::sim::{Fault, Sim};
+use super::properties::{options, small};
+use super::sim::{Fault, Random, Sim};
 use super::*;
+use crate::open::open_tuned;
+use crate::tuning::Tuning;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// Space runs out at some write, for one write or until it is given back; nothing is lost, and everything works after.
 fn full(seed: u64) -> Result<(), String> {
@@ -89,6 +93,46 @@ fn a_failed_flush_stops_acceptance_until_a_restart() {
 #[test]
 fn a_failed_write_to_the_log_stops_acceptance_until_a_restart() {
     stops(Fault::WriteFails, "writes that failed and stopped acceptance");
+}
+
+/// The catalogue fails again and again while it is read, and catches up with the log from its last checkpoint.
+#[test]
+fn nobody_is_shown_what_once_was_while_the_catalogue_catches_up() {
+    let disk = Sim::new();
+    let tuning = Tuning { checkpoint_records: 9, ..small() };
+    let store = open_tuned(Arc::new(disk.clone()), options(), tuning).unwrap();
+    let inbox = inbox(&store);
+    disk.count_catalogue_only();
+    let (mut random, done) = (Random::new(1), AtomicBool::new(false));
+    let failures = std::thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            let (mut last, mut reads) = (ModSeq(0), 0_u64);
+            while !done.load(Relaxed) {
+                // between the failure and its repair reading fails too
+                let Ok(Status { highest_modseq: now, .. }) = store.status(inbox) else { continue };
+                assert!(now >= last, "{now:?} after {last:?}");
+                (last, reads) = (now, reads + 1);
+            }
+            reads
+        });
+        let mut failures = 0;
+        for _ in 0..points(300) {
+            disk.arm(1 + random.below(30), Fault::WriteFails);
+            for _ in 0..20 {
+                let draft = draft(&store, b"one more");
+                // what failed was not taken in
+                let _ = store.deliver(draft, &[target(inbox, Flags::default())]);
+            }
+            failures += u64::from(disk.has_failed());
+        }
+        done.store(true, Relaxed);
+        assert!(reader.join().unwrap() > 1_000);
+        failures
+    });
+    assert!(failures > 100, "only {failures}");
+    store.health().unwrap();
+    assert_eq!(store.check().unwrap(), Vec::<String>::new());
+    report(&format!("writes of the catalogue that failed while it was read: {failures}"));
 }
 
 fn stops(fault: Fault, what: &str) {

@@ -60,9 +60,9 @@ struct State {
     files: BTreeMap<String, Arc<Mutex<Contents>>>,
     /// Names removed but not durably so.
     removed: Vec<(String, Arc<Mutex<Contents>>)>,
-    /// Writes and flushes so far; of the log only, if `log_only`.
+    /// Writes and flushes so far; of the log only, or of all but the log, if it is said.
     operations: u64,
-    log_only: bool,
+    of_log: Option<bool>,
     stop_at: u64,
     fault: Fault,
     dead: bool,
@@ -104,7 +104,7 @@ impl Sim {
             files,
             removed: Vec::new(),
             operations: 0,
-            log_only: false,
+            of_log: None,
             stop_at: u64::MAX,
             fault: Fault::None,
             dead: false,
@@ -121,7 +121,12 @@ impl Sim {
 
     /// From now on only operations on the log count.
     pub fn count_log_only(&self) {
-        lock(&self.state).log_only = true;
+        lock(&self.state).of_log = Some(true);
+    }
+
+    /// From now on only operations on the catalogue count.
+    pub fn count_catalogue_only(&self) {
+        lock(&self.state).of_log = Some(false);
     }
 
     /// Whether the fault that happens once has happened.
@@ -278,7 +283,7 @@ impl State {
         if self.dead {
             return Err(io::Error::other("no power"));
         }
-        let counts = is_log || !self.log_only;
+        let counts = self.of_log.is_none_or(|log| log == is_log);
         self.operations += u64::from(counts);
         let now = counts && self.operations >= self.stop_at;
         match self.fault {
