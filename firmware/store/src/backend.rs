@@ -14,7 +14,7 @@ const BLOCK: u64 = limits::BLOCK as u64;
 #[derive(Debug)]
 pub struct Backend {
     file: Arc<dyn DiskFile>,
-    /// Cleared when a database is given up: what it still holds in memory must not reach the file.
+    /// Cleared when a database is given up: what it still holds in memory must not reach the file, which is no longer what it was.
     alive: Arc<AtomicBool>,
     written: Arc<AtomicU64>,
     failed: Arc<Failed>,
@@ -132,6 +132,8 @@ impl redb::StorageBackend for Backend {
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        // who still looks at what was given up would take the pages of the next database for its own
+        self.alive()?;
         let waiting = lock(&self.waiting);
         if waiting.len.is_none() && waiting.blocks.is_empty() {
             drop(waiting);

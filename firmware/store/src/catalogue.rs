@@ -624,10 +624,12 @@ impl Catalogue {
         Ok(self.disk.sync_names()?)
     }
 
-    /// Throws it away and makes an empty one.
+    /// Throws away what it holds. The file stays: a full disk would not take a new name.
     pub fn start_over(&self) -> Result<()> {
         self.close();
-        self.disk.remove(self.name)?;
+        if self.disk.open(self.name, true)?.set_len(0).is_err() {
+            self.disk.remove(self.name)?;
+        }
         self.failed.read.store(false, Relaxed);
         self.reopen()
     }

@@ -32,6 +32,9 @@ pub enum Mostly {
 
 pub const HONEST: Mutant = Mutant { rule: None, fault: Fault::None, only: None };
 
+/// Done right, and space is given back.
+pub const CHURN: Mutant = Mutant { only: Some(Mostly::Churn), ..HONEST };
+
 pub struct Run {
     pub random: Random,
     tuning: Tuning,

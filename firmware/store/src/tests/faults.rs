@@ -1,6 +1,6 @@
 //! A disk that is full, or whose flush or write fails, at any moment.
 
-use super::crash::{HONEST, Run, points, report};
+use super::crash::{CHURN, HONEST, Run, points, report};
 use super::properties::{options, small};
 use super::sim::{Fault, Random, Sim};
 use super::*;
@@ -17,9 +17,13 @@ fn full(seed: u64) -> Result<(), String> {
     }
     let fault = if run.random.chance(50) { Fault::NoSpace } else { Fault::NoSpaceOnce };
     disk.arm(1 + run.random.below(200), fault);
-    match run.open(&disk) {
+    full_in(run, &disk, 40)
+}
+
+fn full_in(mut run: Run, disk: &Sim, operations: u64) -> Result<(), String> {
+    match run.open(disk) {
         Ok(store) => {
-            let unknown = run.operate(&store, 40);
+            let unknown = run.operate(&store, operations);
             store.health().map_err(|e| format!("{e} because of a full disk"))?;
             run.acknowledged = run.states.len() - 1 - unknown;
             // while there is no space, all can be read
@@ -49,6 +53,39 @@ fn a_full_disk_loses_nothing_and_is_left_behind() {
         }
     }
     report(&format!("moments at which space ran out: {points}"));
+}
+
+/// Operations of the runs in which space runs out everywhere.
+const LONG: u64 = 90;
+
+#[test]
+fn a_full_disk_loses_nothing_wherever_it_is_full() {
+    // runs that come as far as giving space back
+    let churn = |seed| Run::new(seed, CHURN);
+    let length = |seed| {
+        let (mut run, disk) = (churn(seed), Sim::new());
+        let store = run.open(&disk).unwrap();
+        run.operate(&store, LONG);
+        let reclaims = store.inner.shared.reclaims.load(std::sync::atomic::Ordering::Relaxed);
+        store.close().unwrap();
+        (reclaims > 0).then(|| disk.operations())
+    };
+    let (runs, few) = if points(0) > 0 { (4, u64::MAX) } else { (2, 30) };
+    let long = (0..).filter_map(|seed| Some((seed, length(seed)?))).take(runs);
+    let mut moments = 0;
+    for (seed, operations) in long {
+        for at in (1..=operations).step_by((operations / few).max(1) as usize) {
+            for fault in [Fault::NoSpace, Fault::NoSpaceOnce] {
+                let disk = Sim::new();
+                disk.arm(at, fault);
+                if let Err(e) = full_in(churn(seed), &disk, LONG) {
+                    panic!("seed {seed}, operation {at}, {fault:?}: {e}");
+                }
+                moments += 1;
+            }
+        }
+    }
+    report(&format!("space ran out in one of all operations, names too: {moments}"));
 }
 
 /// A flush fails, or a write to the log: nothing is accepted until a restart, which finds what was acknowledged. What fails of the

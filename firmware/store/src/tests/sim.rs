@@ -119,6 +119,11 @@ impl Sim {
         state.fault = fault;
     }
 
+    /// Operations so far.
+    pub fn operations(&self) -> u64 {
+        lock(&self.state).operations
+    }
+
     /// From now on only operations on the log count.
     pub fn count_log_only(&self) {
         lock(&self.state).of_log = Some(true);
@@ -279,6 +284,18 @@ enum Verdict {
 }
 
 impl State {
+    /// A name is made or changed: if the power goes, or there is no space, it is not. It is no write that can fail.
+    fn name(&mut self, name: &str) -> io::Result<()> {
+        if self.fault == Fault::WriteFails {
+            return Ok(());
+        }
+        match self.step(false, name.starts_with("log/"))? {
+            Verdict::Last => Err(io::Error::other("no power")),
+            Verdict::NoSpace(_) => Err(io::ErrorKind::StorageFull.into()),
+            Verdict::Do | Verdict::FlushFails | Verdict::WriteFails => Ok(()),
+        }
+    }
+
     fn step(&mut self, flush: bool, is_log: bool) -> io::Result<Verdict> {
         if self.dead {
             return Err(io::Error::other("no power"));
@@ -322,6 +339,7 @@ impl Disk for Sim {
         let contents = match state.files.get(name) {
             Some(contents) => contents.clone(),
             None if create => {
+                state.name(name)?;
                 let contents = Arc::<Mutex<Contents>>::default();
                 state.files.insert(name.to_owned(), contents.clone());
                 contents
@@ -347,6 +365,7 @@ impl Disk for Sim {
         if state.dead {
             return Err(io::Error::other("no power"));
         }
+        state.name(to)?;
         let contents = state.files.remove(from).ok_or(io::ErrorKind::NotFound)?;
         if let Some(before) = state.files.insert(to.to_owned(), contents)
             && let Some(old) = lock(&before).named.clone()
@@ -368,7 +387,8 @@ impl Disk for Sim {
     }
     fn sync_names(&self) -> io::Result<()> {
         let mut state = lock(&self.state);
-        match state.step(true, true)? {
+        let needs_space = matches!(state.fault, Fault::NoSpace | Fault::NoSpaceOnce);
+        match state.step(!needs_space, true)? {
             Verdict::Do if state.fault == Fault::NameFlushLies => Ok(()),
             Verdict::Do => {
                 state.files.iter().for_each(|(name, c)| lock(c).named = Some(name.clone()));
@@ -376,7 +396,8 @@ impl Disk for Sim {
                 Ok(())
             }
             Verdict::Last => Err(io::Error::other("no power")),
-            Verdict::NoSpace(_) | Verdict::WriteFails => Ok(()),
+            Verdict::NoSpace(_) => Err(io::ErrorKind::StorageFull.into()),
+            Verdict::WriteFails => Ok(()),
             Verdict::FlushFails => Err(io::Error::other("flush failed")),
         }
     }
