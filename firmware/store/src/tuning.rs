@@ -67,6 +67,8 @@ pub enum Rule {
     LogBeforeCheckpoint,
     /// Numbers of records that were in flight are not given again.
     FreshNumbers,
+    /// The record that says that there was a start is durable before anything is answered after it.
+    StartBeforeAnswer,
     /// What recovery found is durable before it is shown.
     FlushBeforeShowing,
     /// A record counts only whole.

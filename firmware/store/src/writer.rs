@@ -329,8 +329,8 @@ impl Writer {
         let mark = self.log.begin_group().map_err(|e| self.log_failed(e))?;
         let jobs = group.as_slice();
         // the first record after a start says that there was one: nothing is answered before that is durable
-        let urgent =
-            self.log.reopened() || jobs.iter().any(Job::urgent) || self.log.waiting() > self.tuning().log_buffer;
+        let first = self.log.reopened() && self.tuning().holds(Rule::StartBeforeAnswer);
+        let urgent = first || jobs.iter().any(Job::urgent) || self.log.waiting() > self.tuning().log_buffer;
         let bodies_only = jobs.iter().all(|job| matches!(job, Job::Parts { .. }));
         let full = jobs.iter().any(Job::brings_mail) && self.is_full();
         if bodies_only {

@@ -9,6 +9,7 @@ use super::sim::{Fault, Random, Sim};
 use super::*;
 use crate::open::open_tuned;
 use crate::tuning::{Rule, Tuning};
+use std::collections::BTreeMap;
 
 /// How a run is done wrong, to see that it is noticed.
 #[derive(Debug, Clone, Copy)]
@@ -44,7 +45,9 @@ pub struct Run {
     pub states: Vec<Model>,
     /// Operations that are in the store for good.
     pub acknowledged: usize,
-    /// The first answer that was not the model's.
+    /// The highest MODSEQ of each mailbox that anybody may have seen, also if its change was lost with the power.
+    told: BTreeMap<u32, u64>,
+    /// The first answer that was not the model's, or the first MODSEQ that was given again.
     wrong: Option<String>,
 }
 
@@ -70,7 +73,15 @@ impl Run {
             (tuning.learn, tuning.dictionary) = (500 + random.below(3_000), 512);
             (tuning.gain, tuning.learn_aside) = (-100, false);
         }
-        Run { random, tuning, mostly, states: vec![Model::default()], acknowledged: 0, wrong: None }
+        Run {
+            random,
+            tuning,
+            mostly,
+            states: vec![Model::default()],
+            acknowledged: 0,
+            told: BTreeMap::new(),
+            wrong: None,
+        }
     }
 
     pub fn open(&self, disk: &Sim) -> Result<Store, String> {
@@ -100,6 +111,9 @@ impl Run {
             if self.wrong.is_none() && !failed && answer.as_ref().ok() != wanted.as_ref() {
                 self.wrong = Some(format!("{op:?}: {answer:?} instead of {wanted:?}"));
             }
+            if answer.is_ok() {
+                self.tell();
+            }
             match answer {
                 // nothing of it happened
                 Err(StoreError::Full) => drop(self.states.pop()),
@@ -112,6 +126,18 @@ impl Run {
             }
         }
         0
+    }
+
+    /// MODSEQs that the last operation gave are seen (RFC 7162 §3.1: they are never given again).
+    fn tell(&mut self) {
+        let [.., before, now] = self.states.as_slice() else { return };
+        let before: BTreeMap<u32, u64> = before.modseqs().collect();
+        for (mailbox, modseq) in now.modseqs().filter(|(id, modseq)| before.get(id) != Some(modseq)) {
+            let told = self.told.insert(mailbox, modseq);
+            if self.wrong.is_none() && told.is_some_and(|told| told >= modseq) {
+                self.wrong = Some(format!("mailbox {mailbox} has MODSEQ {modseq} after {told:?}"));
+            }
+        }
     }
 
     /// Which of the states the store is in; from now on it must not go back.
@@ -173,6 +199,8 @@ fn crash(seed: u64, mutant: Mutant) -> Result<Seen, String> {
             // the power went while it was looked at
         } else {
             run.settle(&store)?;
+            let most = run.random.below(4);
+            run.operate(&store, most);
         }
         disk.die();
     }
@@ -283,6 +311,11 @@ fn records_before_the_header_of_their_segment_are_noticed() {
 #[test]
 fn records_with_the_dictionary_of_another_segment_are_noticed() {
     assert!(noticed(Mutant { rule: Some(Rule::OwnDictionary), only: Some(Mostly::Churn), ..HONEST }));
+}
+
+#[test]
+fn an_answer_before_the_start_is_in_the_log_is_noticed() {
+    assert!(noticed(Mutant { rule: Some(Rule::StartBeforeAnswer), only: Some(Mostly::Flags), ..HONEST }));
 }
 
 #[test]

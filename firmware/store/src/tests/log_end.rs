@@ -165,6 +165,7 @@ fn leftovers_stay_dead() {
 #[test]
 fn numbers_given_twice_would_wake_leftovers() {
     assert_eq!(leftovers(Tuning { broken: Some(Rule::FreshNumbers), ..small() }), [1, 4, 3]);
+    super::crash::report("mutant without FreshNumbers: noticed");
 }
 
 /// Changes of flags found in the log: how many records of how many changes, and the MODSEQs in their order.

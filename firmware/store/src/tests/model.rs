@@ -277,6 +277,11 @@ impl Model {
         self.mailboxes.values_mut().for_each(|mailbox| mailbox.above = self.above);
     }
 
+    /// Mailboxes with their MODSEQs.
+    pub fn modseqs(&self) -> impl Iterator<Item = (u32, u64)> {
+        self.mailboxes.iter().map(|(id, mailbox)| (*id, mailbox.modseq))
+    }
+
     fn find(&self, account: AccountId, name: &MailboxName) -> Option<u32> {
         self.mailboxes.iter().find(|(_, m)| m.account == account && m.name == name.as_str()).map(|(id, _)| *id)
     }
