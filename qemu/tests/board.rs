@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, reason = "helpers of tests")]
 
 use qemu::{Board, Cache, Disk, Image, Network, Options};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -63,15 +64,24 @@ fn assert_clean(disk: &Disk) {
     std::fs::remove_file(file).expect("the copy goes");
 }
 
+/// The disk's signature, by which the kernel finds its root.
+fn signature(disk: &Path) -> [u8; 4] {
+    let mut signature = [0; 4];
+    std::fs::File::open(disk).and_then(|file| file.read_exact_at(&mut signature, 440)).expect("an MBR");
+    signature
+}
+
 #[test]
 fn a_new_board_takes_the_whole_disk_and_starts_the_daemon_unprivileged() {
     let image = image();
     let scratch = Scratch::new("new");
     let disk = scratch.disk(&image, 2 * GIB);
     let shipped = disk.data_partition().expect("a data partition");
+    assert_eq!(signature(disk.path()), [0; 4]);
 
     let board = boot(&image, &disk, &Options::default());
     board.wait_for_console("data: grown from", Duration::ZERO).expect("the console tells of the growth");
+    assert_eq!(told(&board, "cat /run/data-partition"), "/dev/vda4");
     let free: u64 = told(&board, "stat -f -c '%a * %S' /data | xargs expr").parse().expect("a number");
     assert!(free > 2 * GIB - shipped.start - 128 * 1024 * 1024, "only {free} octets free");
     assert_eq!(told(&board, "stat -c '%U %a' /data/roost"), "roost 700");
@@ -92,10 +102,14 @@ fn a_new_board_takes_the_whole_disk_and_starts_the_daemon_unprivileged() {
     let grown = disk.data_partition().expect("a data partition");
     assert_eq!(grown.start, shipped.start);
     assert!(disk.size().expect("a size") - grown.end() < 1 << 20, "{grown:?}");
+    let signed = signature(disk.path());
+    assert_ne!(signed, [0; 4], "the disk is not signed");
     assert_clean(&disk);
 
     let board = boot(&image, &disk, &Options::default());
     assert!(!board.console().iter().any(|line| line.text.contains("grown")), "nothing is left to grow");
+    board.power_off().expect("it shuts down");
+    assert_eq!(signature(disk.path()), signed, "it is signed once");
 }
 
 #[test]
