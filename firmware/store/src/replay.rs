@@ -44,8 +44,10 @@ pub fn replay(catalogue: &Catalogue, segments: &Arc<Segments>) -> Result<End> {
 
 fn catch_up(catalogue: &Catalogue, segments: &Arc<Segments>) -> Result<End> {
     let mut meta = catalogue.progress(segments.store())?;
-    for number in segment::numbers(segments.disk().as_ref())?.into_iter().filter(|n| *n >= meta.end.segment) {
-        segments.file(number)?.forget_cached()?;
+    let mut tail = segment::numbers(segments.disk().as_ref())?;
+    tail.retain(|number| *number >= meta.end.segment);
+    for number in &tail {
+        segments.file(*number)?.forget_cached()?;
     }
     if meta.end.segment != 0 && !has_segment(segments, meta.end)? {
         tracing::warn!("the catalogue does not fit the log: it is rebuilt");
@@ -54,7 +56,9 @@ fn catch_up(catalogue: &Catalogue, segments: &Arc<Segments>) -> Result<End> {
     }
     // headers of segments to come must name it, also if the last header was all there was after it
     let snapshot = snapshot::find(segments)?;
-    if meta.lsn > 0 && snapshot.is_some_and(|s| s.lsn > meta.lsn) {
+    // space is given back after a checkpoint: what a catalogue older than the snapshot lacks is there, unless it is not this log's
+    let gaps = tail.iter().zip(meta.end.segment..).any(|(have, want)| *have != want);
+    if meta.lsn > 0 && gaps && snapshot.is_some_and(|s| s.lsn > meta.lsn) {
         tracing::warn!("the catalogue is older than the log's beginning: it is rebuilt");
         catalogue.start_over()?;
         meta = catalogue.progress(segments.store())?;
