@@ -27,6 +27,7 @@ test: packages lint
 
 # The emulated board: builds the image, then boots it, fills it, cuts its power.
 test-board: packages board-image radio-image
+	qemu/packages.sh openssh-client
 	$(CARGO) test --locked -p qemu --features board
 	$(CARGO) test --locked -p system-tests --features board --test board --test loader --test cuts --test wifi
 

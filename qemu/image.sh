@@ -4,7 +4,7 @@
 #   image.sh [--developer|--radio] ROOST-BINARY DIRECTORY      leaves DIRECTORY/{disk.img,kernel,initrd,u-boot.bin,slot.img,update.roost}
 #
 # Debian's arm64 cloud kernel, BusyBox, XFS and firewall tools; our binary; our init scripts, partitions and file tree, which the
-# Buildroot image uses too (../buildroot). --developer adds a root shell on the consoles; a released image has none. --radio adds to
+# Buildroot image uses too (../buildroot). --developer adds a root shell on the consoles and SSH; a released image has neither. --radio adds to
 # that what a test of the Wi-Fi needs: Debian's other kernel, which simulates two radios, wpa_supplicant for the one and hostapd for the other.
 set -euo pipefail
 
@@ -34,6 +34,11 @@ case ${1:-} in
   --radio) developer=yes radio=yes; shift ;;
 esac
 [ $# = 2 ] || die "usage: image.sh [--developer|--radio] ROOST-BINARY DIRECTORY"
+if [ -n "$developer" ]; then
+  packages+=(dropbear-bin libcrypt1 libtomcrypt1 libtommath1 zlib1g)
+  programs+=(dropbear dropbearkey)
+  libraries+=(libcrypt.so.1 libtomcrypt.so.1 libtommath.so.1 libz.so.1)
+fi
 if [ -n "$radio" ]; then
   kernel=linux-image-arm64
   # Nothing in the image loads a module when it is asked for: the ciphers of the Wi-Fi are there from the beginning.
@@ -152,7 +157,7 @@ build_boot() {
 
 # What prepare() makes depends on this script and the initramfs' init: another version of them has another directory.
 fingerprint=$(cat "$here/image.sh" "$here/initramfs-init" | sha256sum | cut -c1-12)
-parts=$cache/board-$fingerprint${radio:+-radio}
+parts=$cache/board-$fingerprint${developer:+-developer}${radio:+-radio}
 mkdir -p "$cache" "$out"
 exec 7>"$cache/.board.lock"
 flock 7

@@ -16,8 +16,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// The ports of the board that are forwarded: mail and web.
-pub const GUEST_PORTS: [u16; 10] = [24, 25, 80, 110, 143, 443, 465, 587, 993, 995];
+/// The ports of the board that are forwarded: a developer's SSH, mail and web.
+pub const GUEST_PORTS: [u16; 11] = [22, 24, 25, 80, 110, 143, 443, 465, 587, 993, 995];
 
 /// What the network behind [`Options::second_cable`] gives the first who asks for an address.
 pub const SECOND_ADDRESS: &str = "10.9.9.15";

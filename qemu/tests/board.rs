@@ -5,7 +5,7 @@
 use qemu::{Board, Cache, Disk, Image, Network, Options};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 /// A slow machine under load; a board is up after a few seconds.
@@ -110,6 +110,44 @@ fn a_new_board_takes_the_whole_disk_and_starts_the_daemon_unprivileged() {
     assert!(!board.console().iter().any(|line| line.text.contains("grown")), "nothing is left to grow");
     board.power_off().expect("it shuts down");
     assert_eq!(signature(disk.path()), signed, "it is signed once");
+}
+
+/// What the developer image's SSH answers to `id -un`, and whether it let us in.
+fn ssh(board: &Board, options: &[&str]) -> (bool, String) {
+    let port = board.port(22).expect("a port").to_string();
+    let always =
+        ["-F", "none", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "BatchMode=yes"];
+    let output =
+        Command::new("ssh").args(always).args(options).args(["-p", &port, "root@127.0.0.1", "id -un"]).output();
+    let output = output.expect("ssh starts");
+    (output.status.success(), String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+#[test]
+fn a_developer_comes_by_ssh_with_a_key_that_is_on_the_card() {
+    let image = image();
+    let scratch = Scratch::new("ssh");
+    let disk = scratch.disk(&image, GIB);
+    let board = boot(&image, &disk, &Options::default());
+    assert_eq!(told(&board, "netstat -ltn | grep -c ':22 ' || true"), "0", "it listens for nobody");
+    board.power_off().expect("it shuts down");
+
+    let run = |name: &str, arguments: &[&str]| {
+        let status = Command::new(name).args(arguments).stdout(Stdio::null()).status().expect("it starts");
+        assert!(status.success(), "{name} {arguments:?}");
+    };
+    let path = |name: &str| scratch.0.join(name).display().to_string();
+    let (mine, other) = (path("mine"), path("other"));
+    for key in [&mine, &other] {
+        run("ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-f", key]);
+    }
+    let card = format!("{}@@1M", disk.path().display());
+    run("mcopy", &["-i", &card, &format!("{mine}.pub"), "::authorized_keys"]);
+    let board = boot(&image, &disk, &Options::default());
+    board.wait_for_console("root may come with a key", PATIENCE).expect("it tells so");
+    board.wait_for_greeting(22, "SSH-2.0-", PATIENCE).expect("it listens");
+    assert_eq!(ssh(&board, &["-i", &mine]), (true, "root".into()));
+    assert_eq!(ssh(&board, &["-i", &other]), (false, String::new()));
 }
 
 #[test]
@@ -221,12 +259,20 @@ fn a_disk_that_fails_is_told_of() {
 }
 
 #[test]
-fn an_nvme_disk_tells_its_wear_to_the_daemon() {
+fn an_nvme_disk_beside_an_old_card_has_the_data_and_tells_its_wear() {
     let image = image();
     let scratch = Scratch::new("nvme");
     let disk = scratch.disk(&image, GIB);
-    let options = Options { nvme: true, kernel_arguments: "roost.slot=a".into(), ..Options::default() };
+    // in a reader, and found before the disk that the system is on
+    let old_card = Disk::create(&image, scratch.0.join("old-card.img"), GIB).expect("an old card");
+    let (nvme, more_disks) = (true, vec![old_card.path().to_owned()]);
+    let options = Options { nvme, more_disks, kernel_arguments: "roost.slot=a".into(), ..Options::default() };
     let board = boot(&image, &disk, &options);
+    assert_eq!(told(&board, "ls /dev/vda4"), "/dev/vda4");
+    assert_eq!(
+        told(&board, "cat /run/data-partition; sed -n 's/ .data .*//p' /proc/mounts"),
+        "/dev/nvme0n1p4\n/dev/nvme0n1p4"
+    );
     let answer = "i=0; until [ -e /run/hardware/smart.json ] || [ $i -gt 60 ]; do sleep 1; i=$((i+1)); done; cat /run/hardware/smart.json";
     let answer = told(&board, answer);
     assert!(answer.contains("nvme_smart_health_information_log"), "{answer}");

@@ -109,8 +109,10 @@ fn a_developers_shell_is_on_the_boards_own_console() {
         assert_passes_with(script.arg(folder.path()).arg(board));
         let inittab = std::fs::read_to_string(inittab).expect("it is there");
         let found: Vec<_> = inittab.lines().filter(|line| !line.starts_with('#')).collect();
-        let found: Vec<_> = found.iter().filter_map(|line| line.split_once(':')).map(|(name, _)| name).collect();
-        assert_eq!(found, terminals, "{board}");
+        let found: Vec<_> = found.iter().filter_map(|line| line.split_once(':')).collect();
+        let shells: Vec<_> = found.iter().map(|(name, _)| *name).filter(|name| !name.is_empty()).collect();
+        assert_eq!(shells, terminals, "{board}");
+        assert_eq!(found.contains(&("", ":once:/usr/sbin/developer-ssh")), developer, "{board}");
     }
 }
 
