@@ -12,5 +12,5 @@ cd "$here"
 git ls-files -z | grep -zv -e '^overlay/' -e '\.py$' | xargs -0 /usr/bin/python3 "$tree/utils/check-package" --br2-external --quiet
 for config in configs/*.config; do
   board=$(basename "$config" .config)
-  [ "$board" = common ] || ./image.sh --check "$board"
+  [ "$board" = common ] || { ./image.sh --check "$board" && ./image.sh --developer --check "$board"; }
 done

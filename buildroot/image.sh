@@ -4,7 +4,7 @@
 #   image.sh [--developer] [--check | --legal-info] BOARD
 #
 # BOARD is a name of configs/*.config; the image is left in target/image/BOARD/images. --developer adds a root shell on the
-# consoles (target/image/BOARD-developer); --check only configures, and sees that every line of the configuration survives;
+# consoles and SSH (target/image/BOARD-developer); --check only configures, and sees that every line of the configuration survives;
 # --legal-info collects, after a build, licences and sources of what the image consists of in target/image/BOARD/legal-info.
 #
 # BUILDROOT names a tree of Buildroot 2026.05.1; without it the release is cloned. BUILDROOT_DL is where sources are kept
