@@ -1,5 +1,6 @@
 //! `roost`: one program that holds a household's mail. This file reads the command line and calls the room that does the work.
 
+mod allocator;
 mod certificates;
 mod cli;
 mod clock;
@@ -43,7 +44,10 @@ fn main() -> ExitCode {
             say(concat!("roost ", env!("CARGO_PKG_VERSION")));
             Ok(())
         }
-        Command::Serve(options) => serve::serve(options),
+        Command::Serve(options) => {
+            allocator::give_back();
+            serve::serve(options)
+        }
         Command::Keep(options) => keeper::keep(&options, &say),
         Command::Update(from) => update(from),
         Command::Slots => keeper::order(&keeper::Order::Status, std::io::empty(), &mut say),
