@@ -127,8 +127,11 @@ configured() {
 configured linux BR2_LINUX_KERNEL_CUSTOM_CONFIG_FILE BR2_LINUX_KERNEL_CONFIG_FRAGMENT_FILES
 configured uboot BR2_TARGET_UBOOT_CONFIG_FRAGMENT_FILES
 configured busybox BR2_PACKAGE_BUSYBOX_CONFIG_FRAGMENT_FILES
-# The workspace may have changed since the last time: Buildroot would not look.
+# The workspace may have changed since the last time: Buildroot would not look. Nor would it take away from the root what an
+# earlier build put there and this one does not: the root is put together anew.
 [ ! -e "$out/build/roost-local" ] || build roost-dirclean
+rm -rf "$out/target"
+rm -f "$out"/build/*/.stamp_target_installed "$out"/build/host-gcc-final-*/.stamp_host_installed
 build
 
 # --- what it consists of. The list of licences that have an identifier comes from the network; without it they go by their names.

@@ -100,12 +100,10 @@ fn a_developers_shell_is_on_the_boards_own_console() {
         for name in ["usr/sbin", "etc"] {
             std::fs::create_dir_all(folder.path().join(name)).expect("a root");
         }
-        if developer {
-            std::fs::write(folder.path().join("usr/sbin/developer-shell"), "").expect("the developer's overlay");
-        }
         let inittab = folder.path().join("etc/inittab");
         std::fs::write(&inittab, "").expect("ours");
         let mut script = Command::new(root().join("buildroot/board/common/post-build.sh"));
+        script.env("BR2_CONFIG", configuration(folder.path(), developer));
         assert_passes_with(script.arg(folder.path()).arg(board));
         let inittab = std::fs::read_to_string(inittab).expect("it is there");
         let found: Vec<_> = inittab.lines().filter(|line| !line.starts_with('#')).collect();
@@ -113,6 +111,51 @@ fn a_developers_shell_is_on_the_boards_own_console() {
         let shells: Vec<_> = found.iter().map(|(name, _)| *name).filter(|name| !name.is_empty()).collect();
         assert_eq!(shells, terminals, "{board}");
         assert_eq!(found.contains(&("", ":once:/usr/sbin/developer-ssh")), developer, "{board}");
+    }
+}
+
+/// A line of Buildroot's configuration, as a developer's image has it or a released one.
+fn configuration(folder: &Path, developer: bool) -> PathBuf {
+    let more = if developer { " /roost/buildroot/board/developer/overlay" } else { "" };
+    let file = folder.join("config");
+    std::fs::write(&file, format!("BR2_ROOTFS_OVERLAY=\"/roost/buildroot/overlay{more}\"\n")).expect("a configuration");
+    file
+}
+
+#[test]
+fn a_released_image_with_a_way_in_is_not_made() {
+    let as_it_is: fn(&Path) = |_| ();
+    let with_shell: fn(&Path) = |root| std::fs::write(root.join("usr/sbin/developer-shell"), "").expect("a shell");
+    let with_ssh: fn(&Path) = |root| std::fs::write(root.join("usr/sbin/dropbear"), "").expect("a server");
+    let with_console: fn(&Path) =
+        |root| std::fs::write(root.join("etc/inittab"), "ttyS0::askfirst:/bin/sh\n").expect("a line of init's");
+    let with_password: fn(&Path) =
+        |root| std::fs::write(root.join("etc/shadow"), "root:$6$salt$hash:::::::\n").expect("a password");
+    for (change, developer, refused) in [
+        (as_it_is, false, None),
+        (with_shell, false, Some("lets nobody in")),
+        (with_ssh, false, Some("lets nobody in")),
+        (with_console, false, Some("offers a shell")),
+        (with_password, false, Some("accounts with a password")),
+        (with_shell, true, None),
+        (with_ssh, true, None),
+        (with_console, true, None),
+        (with_password, true, Some("accounts with a password")),
+    ] {
+        let folder = tempfile::tempdir().expect("a folder");
+        for name in ["usr/bin", "usr/sbin", "bin", "sbin", "etc"] {
+            std::fs::create_dir_all(folder.path().join(name)).expect("a root");
+        }
+        for (name, text) in [("shadow", "root:*:::::::\n"), ("passwd", "root:x:0:0::/:/bin/sh\n"), ("inittab", "")] {
+            std::fs::write(folder.path().join("etc").join(name), text).expect("a file");
+        }
+        change(folder.path());
+        let mut script = Command::new(root().join("buildroot/board/common/post-fakeroot.sh"));
+        script.arg(folder.path()).env("BR2_CONFIG", configuration(folder.path(), developer)).env("PATH", PATH);
+        let output = script.output().expect("it starts");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.success(), refused.is_none(), "{said}");
+        assert!(refused.is_none_or(|why| said.contains(why)), "{said}");
     }
 }
 

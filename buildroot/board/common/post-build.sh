@@ -9,7 +9,7 @@ overlay=$here/../../overlay
 for script in "$root"/etc/init.d/*; do
   [ -e "$overlay/etc/init.d/$(basename "$script")" ] || rm -f "$script"
 done
-if [ -e "$root/usr/sbin/developer-shell" ]; then
+if grep -q '^BR2_ROOTFS_OVERLAY=.*/board/developer/' "${BR2_CONFIG:?the configuration, which Buildroot names}"; then
   # A board that has a serial console of its own has no virtio.
   terminal=$(sed -n 's/^roost_console=console=\([^, ]*\).*/\1/p' "$here/../${2:?the board}/roost.env" 2>/dev/null || true)
   sed -e "s/^ttyAMA0:/${terminal:-ttyAMA0}:/" ${terminal:+-e "/^hvc0:/d"} "$here/../developer/inittab" >>"$root/etc/inittab"
