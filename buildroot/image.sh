@@ -61,6 +61,10 @@ last_lines() {
 }
 cat "$here/configs/common.config" "$here/configs/$board.config" ${developer:+"$here/board/developer/developer.config"} \
   ${IMAGE_CONFIG:+"$IMAGE_CONFIG"} | last_lines BR2_ >"$out/wanted.config"
+if [ -n "$developer" ]; then
+  sed -i "s:^\(BR2_LINUX_KERNEL_CONFIG_FRAGMENT_FILES=\".*\)\"\$:\1 \$(BR2_EXTERNAL_ROOST_PATH)/board/developer/linux.fragment\":" "$out/wanted.config"
+  grep -q '/developer/linux.fragment"$' "$out/wanted.config" || die "no kernel fragment of $board to add the developer's to"
+fi
 build() { FORCE_UNSAFE_CONFIGURE=1 BR2_DL_DIR=$downloads make -C "$tree" O="$out" BR2_EXTERNAL="$here" "$@"; }
 build BR2_DEFCONFIG="$out/wanted.config" defconfig >"$out/defconfig.log" 2>&1 || { tail -n 5 "$out/defconfig.log" >&2; exit 1; }
 
