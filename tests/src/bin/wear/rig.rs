@@ -5,6 +5,7 @@ use crate::server::{Server, Subject, address};
 use std::path::Path;
 use std::time::{Duration, Instant};
 use system_tests::household;
+use system_tests::play::Line as _;
 
 /// A store that wrote nothing for so long has nothing more to do by itself; it is waited for no longer than that. A flag is flushed
 /// after five seconds.
@@ -174,22 +175,34 @@ impl Rig {
         })
     }
 
-    /// Octets of the messages that both accounts have, and their number.
+    /// Octets of the messages in all mailboxes of both accounts, and their number.
     pub fn live(&self) -> Result<(u64, u64), String> {
         let (mut octets, mut messages) = (0, 0);
         for account in 0..2 {
             let mut wire = self.server.log_in(account)?;
-            for mailbox in if account == 0 { &["INBOX", "Kept", "Gone"][..] } else { &["INBOX"] } {
-                let status = wire.exchange(&format!("wear STATUS {mailbox} (MESSAGES SIZE)"), "* STATUS")?;
-                let field = |name: &str| -> Option<u64> {
-                    let rest = status.split_once(name)?.1.trim_start();
-                    rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
-                };
-                octets += field("SIZE").ok_or_else(|| status.clone())?;
-                messages += field("MESSAGES").ok_or_else(|| status.clone())?;
-                wire.skip_to("wear OK")?;
+            wire.send(b"wear LIST \"\" * RETURN (STATUS (MESSAGES SIZE))\r\n")?;
+            loop {
+                let line = wire.read_line()?.ok_or("the server left during LIST")?;
+                let line = String::from_utf8_lossy(&line).into_owned();
+                if line.starts_with("* STATUS") {
+                    octets += item(&line, "SIZE")?;
+                    messages += item(&line, "MESSAGES")?;
+                } else if line.starts_with("wear OK") {
+                    break;
+                } else if line.starts_with("wear ") {
+                    return Err(line);
+                }
             }
         }
         Ok((octets, messages))
     }
+}
+
+/// The number after a name in an answer to STATUS.
+fn item(status: &str, name: &str) -> Result<u64, String> {
+    let number = || {
+        let rest = status.rsplit_once(name)?.1.trim_start();
+        rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+    };
+    number().ok_or_else(|| status.to_owned())
 }
