@@ -3,7 +3,7 @@
 use crate::StoreError;
 use crate::backend::{Backend, Failed};
 use crate::body::Hash;
-use crate::disk::Disk;
+use crate::disk::{Disk, DiskFile};
 use crate::model::*;
 use crate::pages::{MESSAGES, Page, page_of, row};
 use crate::quota::{self, HOLDINGS};
@@ -568,13 +568,22 @@ impl<'t> Tables<'t> {
     }
 }
 
+/// One opening of the database.
+#[derive(Debug)]
+struct Opening {
+    database: Database,
+    /// Cleared when it is given up.
+    alive: Arc<AtomicBool>,
+    file: Arc<dyn DiskFile>,
+}
+
 /// The database, which may have to be opened anew.
 #[derive(Debug)]
 pub struct Catalogue {
     disk: Arc<dyn Disk>,
     cache: usize,
     name: &'static str,
-    database: RwLock<Option<(Database, Arc<AtomicBool>)>>,
+    open: RwLock<Option<Opening>>,
     /// Octets written.
     pub written: Arc<AtomicU64>,
     failed: Arc<Failed>,
@@ -583,7 +592,7 @@ pub struct Catalogue {
 /// A read transaction. Short: copy out and drop.
 pub struct Reader<'a> {
     txn: ReadTransaction,
-    _open: RwLockReadGuard<'a, Option<(Database, Arc<AtomicBool>)>>,
+    _open: RwLockReadGuard<'a, Option<Opening>>,
 }
 
 impl std::ops::Deref for Reader<'_> {
@@ -602,7 +611,7 @@ impl Catalogue {
             disk.remove(SUSPECT)?;
         }
         let written = Arc::<AtomicU64>::default();
-        let catalogue = Catalogue { disk, cache, name, database: RwLock::new(None), written, failed: Arc::default() };
+        let catalogue = Catalogue { disk, cache, name, open: RwLock::new(None), written, failed: Arc::default() };
         catalogue.reopen_or_start_over()?;
         Ok(catalogue)
     }
@@ -635,28 +644,37 @@ impl Catalogue {
     }
 
     fn reopen(&self) -> Result<()> {
-        let mut slot = self.database.write().unwrap_or_else(PoisonError::into_inner);
+        let mut slot = self.open.write().unwrap_or_else(PoisonError::into_inner);
         give_up(&mut slot);
         let alive = Arc::new(AtomicBool::new(true));
         let file = self.disk.open(self.name, true)?;
         file.forget_cached()?;
-        let backend = Backend::new(file, alive.clone(), self.written.clone(), self.failed.clone());
+        // what catching up with the log wants of it is in many places
+        file.scattered(true);
+        let backend = Backend::new(file.clone(), alive.clone(), self.written.clone(), self.failed.clone());
         let mut builder = Database::builder();
         let database = builder.set_cache_size(self.cache).create_with_backend(backend)?;
-        *slot = Some((database, alive));
+        *slot = Some(Opening { database, alive, file });
         Ok(())
     }
 
     /// Closes the file as it is after its last durable commit. redb would commit once more, with the free pages' list and a shorter file: what
     /// a start needs is there since the last checkpoint, and what came after it belongs to the log.
     pub fn close(&self) {
-        give_up(&mut self.database.write().unwrap_or_else(PoisonError::into_inner));
+        give_up(&mut self.open.write().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// It has caught up with the log: from now on mailboxes are read from front to back.
+    pub fn caught_up(&self) {
+        if let Some(open) = &*self.open.read().unwrap_or_else(PoisonError::into_inner) {
+            open.file.scattered(false);
+        }
     }
 
     /// Begins to read.
     pub fn read(&self) -> Result<Reader<'_>> {
-        let open = self.database.read().unwrap_or_else(PoisonError::into_inner);
-        let (database, _) = open.as_ref().ok_or(StoreError::Stopped)?;
+        let open = self.open.read().unwrap_or_else(PoisonError::into_inner);
+        let database = &open.as_ref().ok_or(StoreError::Stopped)?.database;
         Ok(Reader { txn: database.begin_read()?, _open: open })
     }
 
@@ -677,8 +695,8 @@ impl Catalogue {
 
     /// Begins to write.
     pub fn write(&self) -> Result<WriteTransaction> {
-        let open = self.database.read().unwrap_or_else(PoisonError::into_inner);
-        let (database, _) = open.as_ref().ok_or(StoreError::Stopped)?;
+        let open = self.open.read().unwrap_or_else(PoisonError::into_inner);
+        let database = &open.as_ref().ok_or(StoreError::Stopped)?.database;
         Ok(database.begin_write()?)
     }
 
@@ -710,8 +728,8 @@ impl Catalogue {
 }
 
 /// Closes a database without letting it write anything more.
-fn give_up(slot: &mut Option<(Database, Arc<AtomicBool>)>) {
-    if let Some((database, alive)) = slot.take() {
+fn give_up(slot: &mut Option<Opening>) {
+    if let Some(Opening { database, alive, .. }) = slot.take() {
         alive.store(false, Relaxed);
         drop(database);
     }

@@ -53,6 +53,8 @@ pub trait DiskFile: Debug + Send + Sync {
     fn punch(&self, offset: u64, len: u64) -> io::Result<()>;
     /// Makes what was written durable (fdatasync).
     fn sync(&self) -> io::Result<()>;
+    /// Whether reads go to and fro from now on, so that the system had better not read on after each of them. A hint.
+    fn scattered(&self, _yes: bool) {}
     /// From now on reads see what the disk has. After a failed flush the system may still show what never got there.
     fn forget_cached(&self) -> io::Result<()> {
         Ok(())
@@ -160,6 +162,10 @@ impl DiskFile for RealFile {
     }
     fn sync(&self) -> io::Result<()> {
         Ok(rustix::fs::fdatasync(&self.0)?)
+    }
+    fn scattered(&self, yes: bool) {
+        use rustix::fs::Advice;
+        let _ = rustix::fs::fadvise(&self.0, 0, None, if yes { Advice::Random } else { Advice::Normal });
     }
     fn forget_cached(&self) -> io::Result<()> {
         // what still waits to be written stays, and is flushed before it is built upon

@@ -32,14 +32,16 @@ pub struct End {
 
 /// Applies what the catalogue does not have yet; all, if it cannot be read.
 pub fn replay(catalogue: &Catalogue, segments: &Arc<Segments>) -> Result<End> {
-    match catch_up(catalogue, segments) {
+    let end = match catch_up(catalogue, segments) {
         Err(e) if catalogue.read_failed() => {
             tracing::warn!("the catalogue cannot be read ({e}): it is rebuilt from the log");
             catalogue.start_over()?;
             catch_up(catalogue, segments)
         }
         other => other,
-    }
+    }?;
+    catalogue.caught_up();
+    Ok(end)
 }
 
 fn catch_up(catalogue: &Catalogue, segments: &Arc<Segments>) -> Result<End> {
