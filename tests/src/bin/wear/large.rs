@@ -1,7 +1,7 @@
 //! What must not grow with the store: the start after a power cut, SELECT of a large mailbox, memory.
 
 use crate::report::Report;
-use crate::rest::{memory, power_cut};
+use crate::rest::{memory, power_cuts};
 use crate::rig::{Load, Mail, Rig};
 use crate::server::ask;
 use std::time::Instant;
@@ -31,7 +31,7 @@ pub fn run(report: &mut Report, rig: &mut Rig, gigabytes: u64) -> Result<(), Str
         rig.measure(|_| Ok(()))?;
         ask(&mut rig.server.open(0, "INBOX")?, "FETCH 1:* (FLAGS)")?;
         memory(report, rig, "two mails and FETCH of all flags")?;
-        power_cut(report, rig, next, &format!(", {size} GB"))?;
+        power_cuts(report, rig, next, &format!(", {size} GB"))?;
     }
     let mut wire = rig.server.open(0, "INBOX")?;
     ask(&mut wire, "CREATE Many")?;

@@ -185,7 +185,7 @@ impl Wear {
         changes::run(&mut self.report, &mut rig, messages * 9 / 10)?;
         if matches!(subject, Subject::Roost) {
             rest::memory(&mut self.report, &rig, "EXPUNGE one by one")?;
-            rest::power_cut(&mut self.report, &mut rig, messages, "")?;
+            rest::power_cuts(&mut self.report, &mut rig, messages, "")?;
             if self.options.idle > 0 {
                 rest::idle(&mut self.report, &mut rig, self.options.idle)?;
             }
